@@ -1,0 +1,144 @@
+"""Build steps that pyproject.toml cannot express: Cython extensions and protobuf code.
+
+Metadata, dependencies and tool settings are in pyproject.toml. Set ``FUSEFLOW_DEBUG=1`` to compile the
+extensions with bounds and overflow checks.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import Command, Extension, setup
+from setuptools.command.build import build
+from setuptools.command.build_ext import build_ext
+
+PROTO_ROOT = Path("proto")
+PROTO_PACKAGE = Path("fuseflow/v1")
+
+DEBUG = os.environ.get("FUSEFLOW_DEBUG", "") not in ("", "0")
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": DEBUG,
+    "overflowcheck": DEBUG,
+}
+# No -ffast-math and no -march=native: every build of every machine computes the same bits.
+COMPILE_ARGS = ["-O1", "-g"] if DEBUG else ["-O3"]
+
+
+def find_extensions() -> list[Extension]:
+    """Every ``.pyx`` in the package, in a stable order; its path is its module name."""
+    return [
+        Extension(
+            ".".join(source.with_suffix("").parts), [str(source)], extra_compile_args=COMPILE_ARGS
+        )
+        for source in sorted(Path("fuseflow").rglob("*.pyx"))
+    ]
+
+
+class BuildExtensions(build_ext):
+    """Translate with the directives above; start afresh when they differ from the last build's."""
+
+    def run(self) -> None:
+        record = Path("build/directives.json")
+        wanted = json.dumps([DIRECTIVES, COMPILE_ARGS])
+        if not record.exists() or record.read_text() != wanted:
+            self.force = True
+        super().run()
+        record.parent.mkdir(exist_ok=True)
+        record.write_text(wanted)
+
+    def build_extension(self, ext: Extension) -> None:
+        from Cython.Build import cythonize
+
+        (translated,) = cythonize(
+            [ext],
+            build_dir="build/cython",
+            compiler_directives=DIRECTIVES,
+            force=self.force,
+            quiet=True,
+        )
+        ext.sources = translated.sources
+        super().build_extension(ext)
+
+
+class BuildProto(Command):
+    """Generate ``fuseflow/v1`` from ``proto``: in the build folder, or in place for development."""
+
+    description = "generate the protobuf modules of fuseflow.v1"
+    user_options = [("inplace", "i", "write next to the source instead of into the build folder")]
+    boolean_options = ["inplace"]
+
+    # Set by setuptools when the package is installed editable.
+    editable_mode = False
+
+    def initialize_options(self) -> None:
+        self.build_lib: str | None = None
+        self.inplace = False
+
+    def finalize_options(self) -> None:
+        self.set_undefined_options("build_py", ("build_lib", "build_lib"))
+
+    def run(self) -> None:
+        outputs = [Path(name) for name in self.get_outputs()]
+        if outputs and not _older(outputs, [*self._schemas(), Path(__file__)]):
+            return
+        root = self._target_root()
+        package = root / PROTO_PACKAGE
+        package.mkdir(parents=True, exist_ok=True)
+        for stale in package.glob("*_pb2.py*"):
+            stale.unlink()
+        (package / "__init__.py").write_text(
+            '"""Generated from proto/fuseflow/v1; do not edit."""\n'
+        )
+        self._run_protoc(root)
+
+    def get_source_files(self) -> list[str]:
+        return [schema.as_posix() for schema in self._schemas()]
+
+    def get_outputs(self) -> list[str]:
+        package = self._target_root() / PROTO_PACKAGE
+        modules = [
+            package / (schema.stem + suffix)
+            for schema in self._schemas()
+            for suffix in ("_pb2.py", "_pb2.pyi")
+        ]
+        return [path.as_posix() for path in [package / "__init__.py", *modules]]
+
+    def get_output_mapping(self) -> dict[str, str]:
+        """No file of the build is a copy of one source file."""
+        return {}
+
+    def _schemas(self) -> list[Path]:
+        return sorted((PROTO_ROOT / PROTO_PACKAGE).glob("*.proto"))
+
+    def _target_root(self) -> Path:
+        return Path() if self.inplace or self.editable_mode else Path(self.build_lib)
+
+    def _run_protoc(self, root: Path) -> None:
+        schemas = self.get_source_files()
+        if not schemas:
+            return
+        arguments = [f"-I{PROTO_ROOT}", f"--python_out={root}", f"--pyi_out={root}"]
+        subprocess.run(
+            [sys.executable, "-m", "grpc_tools.protoc", *arguments, *schemas], check=True
+        )
+
+
+def _older(outputs: list[Path], sources: list[Path]) -> bool:
+    """Whether an output is missing or older than a source."""
+    if not all(path.exists() for path in outputs):
+        return True
+    return min(p.stat().st_mtime for p in outputs) < max(p.stat().st_mtime for p in sources)
+
+
+build.sub_commands = [("build_proto", None), *build.sub_commands]
+
+setup(
+    ext_modules=find_extensions(),
+    cmdclass={"build_ext": BuildExtensions, "build_proto": BuildProto},
+)
