@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""The tensor of every stage: a fibertree in arrays, with formats per level and a fill value.
+
+A tensor of order m has m levels in storage order; level l stores logical dimension
+`mode_order[l]`. A dense level needs no arrays; a compressed level has `segments` (one more entry
+than it has fibers) and `coordinates`. Positions of level l are the parents of level l + 1, and
+positions of the last level index `values`. Everything that is not stored equals `fill`.
+
+Not here: how a tensor is named in a graph, and how it is written to bytes.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Format", "Level", "LevelFormat", "Tensor", "dense_format", "tensor_from_dense"]
+
+Array = npt.NDArray[np.generic]
+
+
+class LevelFormat(enum.StrEnum):
+    """How the coordinates of one level are stored."""
+
+    DENSE = "dense"
+    COMPRESSED = "compressed"
+    SINGLETON = "singleton"
+
+    @property
+    def is_stored(self) -> bool:
+        """True if the level keeps coordinates, so that it can omit some."""
+        return self is not LevelFormat.DENSE
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """Level formats in storage order, the dimension each level stores, and the tile of a value.
+
+    `tile` is empty for scalar values; otherwise one token carries an array of that shape, and
+    dimensions count tiles.
+    """
+
+    levels: tuple[LevelFormat, ...]
+    mode_order: tuple[int, ...]
+    tile: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if sorted(self.mode_order) != list(range(len(self.levels))):
+            raise ValueError(
+                f"mode order {self.mode_order} is no order of {len(self.levels)} modes"
+            )
+
+    def __str__(self) -> str:
+        text = ",".join(self.levels)
+        natural = self.mode_order == tuple(range(len(self.levels)))
+        modes = "" if natural else "@" + ",".join(map(str, self.mode_order))
+        tile = "/" + "x".join(map(str, self.tile)) if self.tile else ""
+        return f"{text}{modes}{tile}"
+
+    @property
+    def is_dense(self) -> bool:
+        """True if no level can omit a coordinate."""
+        return not any(level.is_stored for level in self.levels)
+
+
+def dense_format(order: int) -> Format:
+    """Return the format of an all-dense tensor of `order` modes in their natural order."""
+    return Format((LevelFormat.DENSE,) * order, tuple(range(order)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """One level: its format, its extent, and for stored levels the arrays.
+
+    `segments` i64 of length fibers + 1 (compressed only), `coordinates` i64 of length positions,
+    strictly ascending within a fiber.
+    """
+
+    format: LevelFormat
+    size: int
+    segments: npt.NDArray[np.int64] | None = None
+    coordinates: npt.NDArray[np.int64] | None = None
+
+    def positions(self, parents: int) -> int:
+        """Return how many positions this level has under `parents` positions of the one above."""
+        if self.format is LevelFormat.DENSE:
+            return parents * self.size
+        if self.coordinates is None:
+            raise ValueError("level has no coordinates")
+        return len(self.coordinates)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensor:
+    """A tensor with its data. `values` is f32 of shape [positions, *tile], None for a pattern.
+
+    A pattern tensor (a mask) stores no values: every stored entry is 1.
+    """
+
+    shape: tuple[int, ...]
+    levels: tuple[Level, ...]
+    mode_order: tuple[int, ...]
+    values: npt.NDArray[np.float32] | None
+    fill: float = 0.0
+    tile: tuple[int, ...] = ()
+
+    @property
+    def format(self) -> Format:
+        """Return the level formats, mode order and tile."""
+        return Format(tuple(level.format for level in self.levels), self.mode_order, self.tile)
+
+    @property
+    def stored(self) -> int:
+        """Return the number of stored entries (positions of the last level)."""
+        count = 1
+        for level in self.levels:
+            count = level.positions(count)
+        return count
+
+    @property
+    def density(self) -> float:
+        """Return stored entries over all entries; 1.0 for an empty shape."""
+        size = float(np.prod(self.shape, dtype=np.float64))
+        return self.stored / size if size else 1.0
+
+    def coordinates(self) -> npt.NDArray[np.int64]:
+        """Return the stored coordinates in storage order, shape [stored, order], logical modes."""
+        rows = np.zeros((1, 0), dtype=np.int64)
+        for level in self.levels:
+            rows = _descend(level, rows)
+        out = np.empty((len(rows), len(self.shape)), dtype=np.int64)
+        out[:, list(self.mode_order)] = rows
+        return out
+
+    def to_dense(self) -> npt.NDArray[np.float32]:
+        """Return the dense array that this tensor denotes (scalar values only)."""
+        if self.tile:
+            raise ValueError("a tiled tensor must be untiled first")
+        out = np.full(self.shape, self.fill, dtype=np.float32)
+        index = tuple(self.coordinates().T)
+        out[index] = 1.0 if self.values is None else self.values
+        return out
+
+
+def _descend(level: Level, parents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Extend each parent coordinate tuple by the coordinates of its fiber."""
+    count = len(parents)
+    if level.format is LevelFormat.DENSE:
+        crd = np.tile(np.arange(level.size, dtype=np.int64), count)
+        owner = np.repeat(np.arange(count), level.size)
+    elif level.format is LevelFormat.SINGLETON:
+        assert level.coordinates is not None
+        crd, owner = level.coordinates, np.arange(count)
+    else:
+        assert level.coordinates is not None
+        assert level.segments is not None
+        crd, owner = level.coordinates, np.repeat(np.arange(count), np.diff(level.segments))
+    return np.concatenate([parents[owner], crd[:, None]], axis=1)
+
+
+def tensor_from_dense(
+    array: npt.ArrayLike,
+    fmt: Format | None = None,
+    *,
+    fill: float = 0.0,
+    pattern: bool = False,
+    stored: npt.NDArray[np.bool_] | None = None,
+) -> Tensor:
+    """Store a dense array in a format.
+
+    Args:
+        array: the dense values, any numeric dtype; kept as float32.
+        fmt: the format; all dense in natural order by default.
+        fill: the value that stored levels may omit.
+        pattern: drop the values and keep where they are (a mask).
+        stored: bool array of the same shape, which entries a stored level keeps; default: all
+            entries that differ from `fill` (NaN differs from everything).
+
+    Returns:
+        The tensor; entries below a dense level are kept whatever their value.
+
+    Raises:
+        ValueError: if the format has another order than the array, tiles, or singletons.
+    """
+    data = np.asarray(array, dtype=np.float32)
+    fmt = fmt or dense_format(data.ndim)
+    if len(fmt.levels) != data.ndim or fmt.tile:
+        raise ValueError(f"format {fmt} does not fit an array of {data.ndim} dimensions")
+    keep = np.asarray(data != np.float32(fill)) if stored is None else stored
+    keep, moved = keep.transpose(fmt.mode_order), data.transpose(fmt.mode_order)
+    levels, index = _store_levels(keep, fmt.levels)
+    values = None if pattern else np.ascontiguousarray(moved[index]).reshape(-1)
+    return Tensor(data.shape, levels, fmt.mode_order, values, fill)
+
+
+def _store_levels(
+    keep: npt.NDArray[np.bool_], formats: Sequence[LevelFormat]
+) -> tuple[tuple[Level, ...], tuple[Array, ...]]:
+    """Build the levels of the pattern `keep`, and the index tuple of every leaf position."""
+    levels: list[Level] = []
+    prefix = np.zeros((1, 0), dtype=np.int64)
+    for depth, fmt in enumerate(formats):
+        size = keep.shape[depth]
+        if fmt is LevelFormat.DENSE:
+            level = Level(fmt, size)
+        elif fmt is LevelFormat.COMPRESSED:
+            used = np.asarray(keep.any(axis=tuple(range(depth + 1, keep.ndim))))
+            rows = used[tuple(prefix.T)].reshape(len(prefix), size)
+            segments = np.zeros(len(prefix) + 1, dtype=np.int64)
+            np.cumsum(rows.sum(axis=1), out=segments[1:])
+            level = Level(fmt, size, segments, np.nonzero(rows)[1].astype(np.int64))
+        else:
+            raise ValueError(f"cannot build a {fmt} level from a dense array")
+        levels.append(level)
+        prefix = _descend(level, prefix)
+    return tuple(levels), tuple(prefix.T)
