@@ -1,7 +1,7 @@
 # Everything runs in one virtual environment, .venv. To choose its Python: make PYTHON=python3.12 ...
 PYTHON  ?= python3
 BIN     := .venv/bin
-PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 PYTEST  := $(BIN)/python -m pytest --no-header -n 2
 SOURCES := fuseflow tests tools setup.py
 

@@ -1,7 +1,7 @@
 """Build steps that pyproject.toml cannot express: Cython extensions and protobuf code.
 
-Metadata, dependencies and tool settings are in pyproject.toml. Set ``FUSEFLOW_DEBUG=1`` to compile the
-extensions with bounds and overflow checks.
+Metadata, dependencies and tool settings are in pyproject.toml. Set ``FUSEFLOW_DEBUG=1`` to compile
+the extensions with bounds and overflow checks.
 """
 
 import json
@@ -9,13 +9,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 from setuptools import Command, Extension, setup
 from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import ExecError
 
 PROTO_ROOT = Path("proto")
 PROTO_PACKAGE = Path("fuseflow/v1")
+GENERATED_INIT = '"""Generated from proto/fuseflow/v1 by the build; not to be edited."""\n'
 
 DEBUG = os.environ.get("FUSEFLOW_DEBUG", "") not in ("", "0")
 DIRECTIVES = {
@@ -70,8 +73,10 @@ class BuildProto(Command):
     """Generate ``fuseflow/v1`` from ``proto``: in the build folder, or in place for development."""
 
     description = "generate the protobuf modules of fuseflow.v1"
-    user_options = [("inplace", "i", "write next to the source instead of into the build folder")]
-    boolean_options = ["inplace"]
+    user_options: ClassVar = [
+        ("inplace", "i", "write next to the source, not into the build folder")
+    ]
+    boolean_options: ClassVar = ["inplace"]
 
     # Set by setuptools when the package is installed editable.
     editable_mode = False
@@ -85,17 +90,15 @@ class BuildProto(Command):
 
     def run(self) -> None:
         outputs = [Path(name) for name in self.get_outputs()]
-        if outputs and not _older(outputs, [*self._schemas(), Path(__file__)]):
+        if not _older(outputs, [*self._schemas(), Path(__file__)]):
             return
         root = self._target_root()
         package = root / PROTO_PACKAGE
         package.mkdir(parents=True, exist_ok=True)
-        for stale in package.glob("*_pb2.py*"):
-            stale.unlink()
-        (package / "__init__.py").write_text(
-            '"""Generated from proto/fuseflow/v1; do not edit."""\n'
-        )
+        for left_over in set(package.glob("*_pb2.py*")) - set(outputs):
+            left_over.unlink()
         self._run_protoc(root)
+        (package / "__init__.py").write_text(GENERATED_INIT)
 
     def get_source_files(self) -> list[str]:
         return [schema.as_posix() for schema in self._schemas()]
@@ -120,13 +123,10 @@ class BuildProto(Command):
         return Path() if self.inplace or self.editable_mode else Path(self.build_lib)
 
     def _run_protoc(self, root: Path) -> None:
-        schemas = self.get_source_files()
-        if not schemas:
-            return
         arguments = [f"-I{PROTO_ROOT}", f"--python_out={root}", f"--pyi_out={root}"]
-        subprocess.run(
-            [sys.executable, "-m", "grpc_tools.protoc", *arguments, *schemas], check=True
-        )
+        protoc = [sys.executable, "-m", "grpc_tools.protoc", *arguments, *self.get_source_files()]
+        if subprocess.run(protoc, check=False).returncode:
+            raise ExecError("no protobuf code was generated: see the messages above")
 
 
 def _older(outputs: list[Path], sources: list[Path]) -> bool:

@@ -1,8 +1,8 @@
 """Fusion compiler and cycle-accurate simulator for sparse deep learning on dataflow machines.
 
-The work is in the subpackages: ``ir`` holds the data, ``wire`` its bytes, ``frontend`` reads models,
-``fusion`` compiles them, ``sim`` runs them. This module imports none of them, so that a command pays
-only for what it uses.
+The work is in the subpackages: ``ir`` holds the data, ``wire`` knows its bytes, ``frontend`` reads
+models, ``fusion`` compiles them, ``sim`` runs them. This module imports none of these, so that a
+command pays only for what it uses.
 """
 
 __all__ = ["__version__"]
