@@ -1,4 +1,4 @@
-# Everything runs in one virtual environment, .venv. To choose its Python: make PYTHON=python3.12 ...
+# All runs in one virtual environment, .venv. To choose its Python: make PYTHON=python3.12 ...
 PYTHON  ?= python3
 BIN     := .venv/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
@@ -9,7 +9,8 @@ SOURCES := fuseflow tests tools setup.py
 DEV     := .venv/dev.stamp
 DEMO    := .venv/demo.stamp
 INPUTS  := pyproject.toml setup.py
-NATIVE  := $(wildcard proto/fuseflow/v1/*.proto) $(shell find fuseflow -name '*.pyx' -o -name '*.pxd')
+NATIVE  := $(wildcard proto/fuseflow/v1/*.proto) \
+           $(shell find fuseflow -name '*.pyx' -o -name '*.pxd')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check venv build proto format format-check lint types layers unit slow \
@@ -21,12 +22,12 @@ help: ## print this list
 	    printf '  %-13s %s\n' "$$name" "$$text"; done
 
 # A developer's environment serves the demo too; without one the demo installs only what it needs.
-demo: $(if $(wildcard $(DEV)),build,$(DEMO)) ## set up, then run the pipeline on real models, checked
+demo: $(if $(wildcard $(DEV)),build,$(DEMO)) ## set up, then run real models through the pipeline
 	@$(BIN)/python -m tools.demo
 
 test: check ## set up, then run everything that CI runs
 
-check: format-check lint types layers unit ## format, lint, types, layers, tests: before every commit
+check: format-check lint types layers unit ## format, lint, types, layers, tests: before a commit
 
 venv: $(DEV) ## create .venv and install the package, editable, with the developers' tools
 
