@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""What a run of a Machine returns, from either simulator: figures, written arrays, streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fuseflow.sim.params import Floats, Ints
+from fuseflow.sim.tokens import TokenStream
+
+__all__ = [
+    "Blocked",
+    "ChannelResult",
+    "DeadlockInfo",
+    "MachineResult",
+    "UnitResult",
+    "WrittenLevel",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WrittenLevel:
+    """What a level_write stored: `segments` i64[lists + 1], `coordinates` i64[positions]."""
+
+    segments: Ints
+    coordinates: Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnitResult:
+    """One unit after the run: final clock, ticks of work, FLOPs, DRAM bytes, what it wrote.
+
+    clock = busy + cycles stalled for tokens or room. `level` and `values` (f32[n, *tile]) are set
+    for writers. How FLOPs and bytes are counted is docs/streams.md, section 4.
+    """
+
+    clock: int
+    busy: int
+    flops: int = 0
+    read_bytes: int = 0
+    write_bytes: int = 0
+    level: WrittenLevel | None = None
+    values: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChannelResult:
+    """Tokens that were sent over one channel by kind (done not counted); all of it if recorded."""
+
+    values: int
+    missing: int
+    stops: int
+    recorded: TokenStream | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """One unit of a wait cycle: what it waits for ("token" or "slot"), where, since which cycle.
+
+    `port` is the position of the channel among the inputs (token) or outputs (slot); `index` is the
+    position in the stream of the token that is missing or cannot be sent.
+    """
+
+    unit: int
+    port: int
+    channel: int
+    waits_for: str
+    clock: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlockInfo:
+    """Why no unit can step: kind "capacity" (someone waits for a slot) or "starvation"."""
+
+    kind: str
+    blocked: tuple[Blocked, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MachineResult:
+    """The outcome of a run, by unit and channel position.
+
+    `elapsed` is the latest clock of all units. After a deadlock or when `max_cycles` was passed
+    (`complete` False) figures are those reached so far and nothing is guaranteed to be written.
+    """
+
+    units: tuple[UnitResult, ...]
+    channels: tuple[ChannelResult, ...]
+    elapsed: int
+    complete: bool = True
+    deadlock: DeadlockInfo | None = None

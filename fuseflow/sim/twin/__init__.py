@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The twin: every primitive as one readable per-token rule in pure Python, the oracle."""
