@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: MIT
+"""Opens an ONNX file, trusts nothing in it, and hands out a checked graph and its constants.
+
+Large constants are taken out of the protobuf first, so that the checker and shape inference see a
+small model whatever the size of the weights. Functions are inlined, sparse initializers become
+dense arrays with their pattern kept, external data is read only from the model's own folder.
+Not here: what the operators mean (`onnx_rules`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fuseflow.errors import Finding, Location, ModelError, UsageError
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["OnnxFile", "first_line", "load_onnx", "model_nodes"]
+
+OPSETS = range(13, 27)
+# Bytes of one file or tensor; protobuf itself cannot hold more.
+_LIMIT_BYTES = 2**31
+# Calls of functions multiply; a model that is longer than this is not a model.
+_LIMIT_NODES = 200_000
+# Constants above this many elements are not needed to infer shapes.
+_SMALL = 1024
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(slots=True)
+class OnnxFile:
+    """A checked model: `proto` holds the nodes, `constants` every initializer as an array.
+
+    `patterns` has the stored positions (bool) of each sparse initializer.
+    """
+
+    path: Path
+    proto: onnx.ModelProto
+    opset: int
+    constants: dict[str, Array] = field(default_factory=dict)
+    patterns: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> list[onnx.ValueInfoProto]:
+        """Return the inputs that have no default, in order."""
+        return [value for value in self.proto.graph.input if value.name not in self.constants]
+
+
+def load_onnx(path: Path) -> OnnxFile:
+    """Read, check and normalise the model at `path`.
+
+    Raises UsageError if there is no such file, ModelError if it is no model, is damaged, reaches
+    outside its folder, or uses control flow or a version that is not supported.
+    """
+    proto = _parse(path)
+    opset = _check_versions(path, proto)
+    _refuse_subgraphs(path, proto)
+    model = OnnxFile(path, proto, opset)
+    _take_constants(model)
+    model.proto = _inline_functions(model)
+    _check_model(model)
+    return model
+
+
+def model_nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """Yield the nodes of the graph, then those of the model's own functions."""
+    yield from proto.graph.node
+    for function in proto.functions:
+        yield from function.node
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a library's message that says something, without its prefix."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines) if lines else type(error).__name__
+    return text.replace("[ShapeInferenceError] ", "")[:300]
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if not path.is_file():
+        raise UsageError("U210 no-model", "there is no such file", where=Location(file=str(path)))
+    if path.stat().st_size > _LIMIT_BYTES:
+        raise _refuse(
+            path, "I210 onnx-file", "is larger than 2 GiB", fix="export with external data"
+        )
+    try:
+        proto = onnx.ModelProto.FromString(path.read_bytes())
+    except DecodeError as error:
+        raise _refuse(path, "I210 onnx-file", "is truncated or no ONNX model") from error
+    # Empty bytes, and bytes cut between two fields, parse as a model without an end.
+    if not proto.ir_version or not proto.graph.output:
+        raise _refuse(path, "I210 onnx-file", "is truncated or no ONNX model: it has no outputs")
+    return proto
+
+
+def _check_versions(path: Path, proto: onnx.ModelProto) -> int:
+    import onnx
+
+    if proto.ir_version > onnx.IR_VERSION:
+        message = f"has IR version {proto.ir_version}, the installed onnx reads {onnx.IR_VERSION}"
+        raise _refuse(path, "I211 onnx-version", message, fix="install a newer onnx")
+    versions = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
+    if not versions or versions[0] not in OPSETS:
+        found = versions[0] if versions else "none"
+        message = f"uses opset {found}, supported are {OPSETS.start} to {OPSETS.stop - 1}"
+        fix = "export again with opset_version=20, or 23 for attention"
+        raise _refuse(path, "I211 onnx-version", message, fix=fix)
+    return int(versions[0])
+
+
+def _refuse_subgraphs(path: Path, proto: onnx.ModelProto) -> None:
+    """Refuse If, Loop, Scan and everything else that carries a graph, all at once."""
+    import onnx
+
+    graphs = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+    findings = [
+        Finding(
+            "I212 control-flow",
+            f"{node.op_type} runs a subgraph, which cannot become a dataflow graph",
+            Location(file=str(path), node=node.name or node.output[0]),
+            fix="export with fixed control flow",
+        )
+        for node in model_nodes(proto)
+        if any(attribute.type in graphs for attribute in node.attribute)
+    ]
+    if findings:
+        raise ModelError.from_findings(findings)
+
+
+def _take_constants(model: OnnxFile) -> None:
+    """Move initializers into arrays; the protobuf keeps the small ones for shape inference."""
+    import onnx
+
+    graph = model.proto.graph
+    declared = {value.name for value in graph.input}
+    small: list[onnx.TensorProto] = []
+    for tensor in graph.initializer:
+        model.constants[tensor.name] = array = _read_tensor(model.path, tensor)
+        if array.size <= _SMALL:
+            small.append(onnx.numpy_helper.from_array(array, tensor.name))
+        elif tensor.name not in declared:
+            graph.input.append(_declare(tensor.name, tensor.data_type, array.shape))
+    for sparse in graph.sparse_initializer:
+        name = sparse.values.name
+        model.constants[name], model.patterns[name] = _read_sparse(model.path, sparse)
+        if name not in declared:
+            graph.input.append(_declare(name, sparse.values.data_type, tuple(sparse.dims)))
+    del graph.initializer[:]
+    del graph.sparse_initializer[:]
+    graph.initializer.extend(small)
+    for node in model_nodes(model.proto):
+        for attribute in node.attribute:
+            if attribute.t.data_location == onnx.TensorProto.EXTERNAL:
+                _read_tensor(model.path, attribute.t)
+
+
+def _declare(name: str, data_type: int, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+    from onnx import helper
+
+    return helper.make_tensor_value_info(name, data_type, shape)
+
+
+def _read_tensor(path: Path, tensor: onnx.TensorProto) -> Array:
+    """Return the array of a tensor; external data is read into the tensor first."""
+    import onnx
+
+    elements = _count(path, tensor.name, tuple(tensor.dims))
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        tensor.raw_data = _read_external(path, tensor)
+        tensor.data_location = onnx.TensorProto.DEFAULT
+        del tensor.external_data[:]
+    try:
+        array = onnx.numpy_helper.to_array(tensor)
+    except (TypeError, ValueError, KeyError) as error:
+        message = f"{elements} elements are declared, but {first_line(error)}"
+        raise _refuse(path, "I213 onnx-tensor", message, node=tensor.name) from error
+    return np.asarray(array)
+
+
+def _read_external(path: Path, tensor: onnx.TensorProto) -> bytes:
+    """Read the bytes of an external tensor from a file inside the model's folder."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    folder = path.resolve().parent
+    file = (folder / entries.get("location", "")).resolve()
+    if folder not in file.parents:
+        message = f'external data "{entries.get("location")}" is outside the folder of the model'
+        raise _refuse(path, "I214 external-data", message, node=tensor.name)
+    if not file.is_file():
+        raise _refuse(
+            path,
+            "I214 external-data",
+            f'external data "{entries.get("location")}" is missing',
+            node=tensor.name,
+            fix="keep it beside the model",
+        )
+    offset, length = _external_range(path, tensor.name, entries, file.stat().st_size)
+    with file.open("rb") as stream:
+        stream.seek(offset)
+        return stream.read(length)
+
+
+def _external_range(path: Path, name: str, entries: dict[str, str], size: int) -> tuple[int, int]:
+    """Return offset and length of external data, checked against the size of its file."""
+    try:
+        offset = int(entries.get("offset", "0"))
+        length = int(entries.get("length", str(size - offset)))
+    except ValueError as error:
+        raise _refuse(path, "I214 external-data", "has no valid range", node=name) from error
+    if offset < 0 or length < 0 or offset + length > size:
+        message = f"bytes {offset} to {offset + length} are outside a file of {size}"
+        raise _refuse(path, "I214 external-data", message, node=name)
+    return offset, length
+
+
+def _read_sparse(path: Path, sparse: onnx.SparseTensorProto) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return the dense array and the stored positions of a sparse initializer."""
+    name, shape = sparse.values.name, tuple(sparse.dims)
+    elements = _count(path, name, shape)
+    values, indices = _read_tensor(path, sparse.values), _read_tensor(path, sparse.indices)
+    if indices.ndim == 2 and indices.shape[1] == len(shape):
+        inside = bool(((indices >= 0) & (indices < np.array(shape))).all())
+        flat = np.ravel_multi_index(tuple(indices.T), shape) if inside else indices
+    else:
+        flat, inside = indices, bool(((indices >= 0) & (indices < elements)).all())
+    if not inside or flat.ndim != 1 or values.shape != flat.shape:
+        message = f"indices do not fit {len(values)} values in a tensor of shape {list(shape)}"
+        raise _refuse(path, "I213 onnx-tensor", message, node=name)
+    dense = np.zeros(elements, dtype=values.dtype)
+    stored = np.zeros(elements, dtype=np.bool_)
+    dense[flat], stored[flat] = values, True
+    return dense.reshape(shape), stored.reshape(shape)
+
+
+def _count(path: Path, name: str, shape: tuple[int, ...]) -> int:
+    """Return the elements of a declared shape, or refuse one that no machine could hold."""
+    elements = int(np.prod(shape, dtype=object)) if shape else 1
+    if min(shape, default=0) < 0 or elements * 4 > _LIMIT_BYTES:
+        message = f"declares the shape {list(shape)}, which is not from 0 to 2 GiB"
+        raise _refuse(path, "I213 onnx-tensor", message, node=name)
+    return elements
+
+
+def _inline_functions(model: OnnxFile) -> onnx.ModelProto:
+    if not model.proto.functions:
+        return model.proto
+    from onnx import inliner
+    from onnx.checker import ValidationError
+
+    try:
+        # Also refuses functions that call themselves, before the count below relies on it.
+        inliner.inline_local_functions(_functions_only(model.proto))
+        _require_countable(model)
+        return inliner.inline_local_functions(model.proto)
+    except (ValidationError, RuntimeError, ValueError) as error:
+        raise _refuse(model.path, "I215 onnx-check", first_line(error)) from error
+
+
+def _functions_only(proto: onnx.ModelProto) -> onnx.ModelProto:
+    import onnx
+
+    bare = onnx.ModelProto()
+    bare.CopyFrom(proto)
+    del bare.graph.node[:]
+    return bare
+
+
+def _require_countable(model: OnnxFile) -> None:
+    """Refuse a model whose functions, calling each other, unfold to too many nodes."""
+    lengths: dict[tuple[str, str], int] = {}
+    bodies = {(entry.domain, entry.name): entry for entry in model.proto.functions}
+
+    def length(key: tuple[str, str]) -> int:
+        if key not in lengths:
+            nodes = bodies[key].node if key in bodies else ()
+            lengths[key] = 1 + sum(length((node.domain, node.op_type)) for node in nodes)
+        return lengths[key]
+
+    total = sum(length((node.domain, node.op_type)) for node in model.proto.graph.node)
+    if total > _LIMIT_NODES:
+        message = f"unfolds to {total} nodes, more than {_LIMIT_NODES}"
+        raise _refuse(model.path, "I215 onnx-check", message)
+
+
+def _check_model(model: OnnxFile) -> None:
+    import onnx
+    from onnx import checker
+
+    try:
+        checker.check_model(model.proto, full_check=True)
+    except (checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise _refuse(model.path, "I215 onnx-check", first_line(error)) from error
+
+
+def _refuse(
+    path: Path, rule: str, message: str, *, node: str | None = None, fix: str | None = None
+) -> ModelError:
+    return ModelError(rule, message, where=Location(file=str(path), node=node or None), fix=fix)

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""What a user may ask of an import; the same for every source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["ImportOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """Options of an import.
+
+    `formats` maps tensor names or globs to format texts (see `formats.parse_format`) and wins over
+    everything else. Values with at least `min_elements` elements, of which at most a share of
+    `density_threshold` is not zero, are stored sparse. `reference` keeps the framework's outputs
+    in the graph. `empty_rows` says what to do with a softmax row whose mask allows nothing, where
+    the framework gives NaN or a mean: "error", or "zero" to take such a row as zero.
+    """
+
+    formats: Mapping[str, str] = field(default_factory=dict)
+    density_threshold: float = 0.5
+    min_elements: int = 64
+    reference: bool = True
+    empty_rows: str = "error"
