@@ -71,7 +71,8 @@ size: $(DEV) ## print the size of every source file and the longest functions
 	@$(BIN)/python -m tools.size_report
 
 dist: $(DEV) ## build the source distribution and the wheel
-	@$(BIN)/python -m build --outdir dist
+	@echo 'Building into dist'
+	@$(BIN)/python -m build --quiet --outdir dist
 
 clean: ## remove what the build and the tools made, but not .venv
 	@rm -rf build dist out fuseflow/v1 *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -85,7 +86,7 @@ $(BIN)/python:
 	@{ command -v cc || command -v gcc || command -v clang; } >/dev/null || { \
 	    echo 'fuseflow needs a C compiler (cc, gcc or clang) to build its simulator.' >&2; exit 1; }
 	@echo 'Creating .venv'
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 $(DEV): $(INPUTS) | $(BIN)/python
 	@echo "Installing fuseflow and its developers' tools (with PyTorch: minutes, the first time)"
