@@ -81,9 +81,8 @@ def parse_format(text: str) -> Format:
         sizes = tuple(map(int, tile.split("x"))) if tile else ()
         return Format(levels, order, sizes)
     except ValueError as error:
-        raise _syntax_error(
-            text, f"a format ({error})", f"{expected[1]} of {expected[0]}"
-        ) from error
+        fix = f"LEVEL,LEVEL,..@MODE,MODE,.. with the levels {', '.join(LevelFormat)}"
+        raise _syntax_error(text, f"a format ({error})", fix) from error
 
 
 def _parse_arguments(text: str) -> tuple[tuple[Access, ...], tuple[float, ...]]:
