@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+"""From the place of an operator in the user's model to the location of an error."""
+
+from __future__ import annotations
+
+from fuseflow.errors import Location
+from fuseflow.ir.einsum import SourceLoc
+
+__all__ = ["describe", "locate"]
+
+
+def locate(source: SourceLoc) -> Location:
+    """Return where an error about the operator at `source` is."""
+    file = f"{source.file}:{source.line}" if source.file and source.line else source.file
+    return Location(file=file or None, node=source.node or None, field=source.op or None)
+
+
+def describe(source: SourceLoc) -> str:
+    """Return the place of an operator for humans, as `net.py:40 (stem.conv)`."""
+    module = source.scopes[-1][0] if source.scopes else ""
+    place = f"{source.file}:{source.line}" if source.file else source.node
+    return f"{place} ({module})" if module else place
