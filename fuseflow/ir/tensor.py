@@ -141,7 +141,7 @@ class Tensor:
         if self.tile:
             raise ValueError("a tiled tensor must be untiled first")
         out = np.full(self.shape, self.fill, dtype=np.float32)
-        index = tuple(self.coordinates().T)
+        index = tuple(self.coordinates().T) or (np.newaxis,)  # a scalar has one stored entry too
         out[index] = 1.0 if self.values is None else self.values
         return out
 
