@@ -71,6 +71,11 @@ def _alu_inputs(attrs: df.NodeAttrs) -> tuple[Port, ...]:
     return tuple(Port(name, VAL) for name in "ab"[: len(attrs.fills)])
 
 
+def _replay_inputs(attrs: df.NodeAttrs) -> tuple[Port, ...]:
+    assert isinstance(attrs, df.ReplayAttrs)
+    return (Port("in", ANY), Port("sig", ANY, 1 - attrs.depth))
+
+
 def _spacc_inputs(attrs: df.NodeAttrs) -> tuple[Port, ...]:
     assert isinstance(attrs, df.SpaccAttrs)
     n = attrs.order
@@ -152,7 +157,7 @@ OP_SPECS: Mapping[Op, OpSpec] = {
     ),
     Op.REPLAY: OpSpec(
         df.ReplayAttrs,
-        _fixed(Port("in", ANY), Port("sig", ANY)),
+        _replay_inputs,
         _fixed(Port("out", ANY, 1, same_as="in")),
         "repeats whole sub-lists, once per element of the signal list",
     ),
@@ -171,7 +176,7 @@ OP_SPECS: Mapping[Op, OpSpec] = {
     Op.MASK: OpSpec(
         df.MaskAttrs,
         _fixed(*_OUTER_INNER, Port("pay", PAYLOAD, 1, optional=True)),
-        _fixed(Port("inner", CRD, 1), Port("pay", PAYLOAD, 1)),
+        _fixed(Port("inner", CRD, 1), Port("pay", PAYLOAD, 1, same_as="pay")),
         "keeps inner elements that compare with their outer element",
     ),
     Op.VALDROP: OpSpec(
