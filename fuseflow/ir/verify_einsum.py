@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from fuseflow.errors import Finding, GraphError, Location
-from fuseflow.ir.einsum import Einsum, EinsumGraph, Output, Role
+from fuseflow.ir.einsum import Einsum, EinsumGraph, Role
 from fuseflow.ir.scalar import REDUCTIONS, SCALAR_FUNCTIONS
-from fuseflow.ir.verify_tensor import TENSOR_RULES, check_value
+from fuseflow.ir.verify_tensor import TENSOR_RULES, check_output, check_value
 
 __all__ = ["RULES", "verify_einsum_graph"]
 
@@ -33,8 +33,6 @@ RULES: Mapping[str, str] = {
     "E012": "the reduction is known and names its indices; without one no index is reduced",
     "E013": "a maximum or minimum is taken over an index of extent >= 1",
     **TENSOR_RULES,
-    "E018": "an output names a value, permutes its dimensions and keeps its number of elements",
-    "E019": "a reference is a float32 array of the shape of its output",
     "E020": "a value that no einsum computes has data, not tiled (checked on evaluation)",
 }
 
@@ -51,7 +49,7 @@ def verify_einsum_graph(graph: EinsumGraph) -> None:
         *_check_evaluation(graph),
         *(finding for op in graph.einsums for finding in _check_function(op)),
         *_check_indices(graph),
-        *(finding for output in graph.outputs for finding in _check_output(graph, output)),
+        *(finding for output in graph.outputs for finding in check_output(graph.values, output)),
     ]
     if findings:
         raise GraphError.from_findings(findings)
@@ -172,23 +170,3 @@ def _check_extent_of_choice(
     for name in op.over:
         if name in sizes and sizes[name][0] == 0:
             yield Finding("E013", f"{op.reduce} over index {name!r} of extent 0", where)
-
-
-def _check_output(graph: EinsumGraph, output: Output) -> Iterator[Finding]:
-    where = Location(field=output.name)
-    value = graph.values.get(output.value)
-    if value is None:
-        yield Finding("E018", f"output of unknown value {output.value!r}", where)
-        return
-    if sorted(output.permutation) != list(range(len(value.shape))):
-        message = f"permutation {output.permutation} does not fit {len(value.shape)} dimensions"
-        yield Finding("E018", message, where)
-    if np.prod(output.shape, dtype=np.int64) != np.prod(value.shape, dtype=np.int64):
-        message = f"shape {output.shape} has not as many elements as {value.shape}"
-        yield Finding("E018", message, where)
-    reference = output.reference
-    if reference is None:
-        return
-    if reference.shape != output.shape or reference.dtype != np.float32:
-        message = f"reference is {reference.dtype} of shape {reference.shape}"
-        yield Finding("E019", message, where, fix=f"store float32 of shape {output.shape}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The rules of tensors and of the values that carry them, the same for both levels of graphs."""
+"""The rules of tensors, values and outputs, which are the same for both levels of graphs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fuseflow.errors import Finding, Location
-from fuseflow.ir.einsum import Value
+from fuseflow.ir.einsum import Output, Value
 from fuseflow.ir.tensor import Level, LevelFormat, Tensor
 
-__all__ = ["TENSOR_RULES", "check_value"]
+__all__ = ["TENSOR_RULES", "check_output", "check_value"]
 
 TENSOR_RULES: Mapping[str, str] = {
     "E014": "a value has a shape of extents >= 0, and a numeric or boolean dtype",
@@ -20,14 +20,37 @@ TENSOR_RULES: Mapping[str, str] = {
     "E016": "level arrays are well formed: segments ascend from 0 to the number of coordinates, "
     "coordinates ascend strictly within a fiber and stay below the extent of the level",
     "E017": "values are float32, one (or one tile) per stored position",
+    "E018": "an output names a value, permutes its dimensions and keeps its number of elements",
+    "E019": "a reference is a float32 array of the shape of its output",
 }
 
 
-def check_value(value: Value, graph: str = "") -> Iterator[Finding]:
-    """Yield a finding for each tensor rule that the value breaks; `graph` is part of its place."""
-    where = Location(graph=graph or None, field=value.name)
+def check_value(value: Value) -> Iterator[Finding]:
+    """Yield a finding for each rule that a value breaks."""
+    where = Location(field=value.name)
     for rule, message in _problems(value):
         yield Finding(rule, message, where)
+
+
+def check_output(values: Mapping[str, Value], output: Output) -> Iterator[Finding]:
+    """Yield a finding for each rule that an output of these values breaks."""
+    where = Location(field=output.name)
+    value = values.get(output.value)
+    if value is None:
+        yield Finding("E018", f"output of unknown value {output.value!r}", where)
+        return
+    if sorted(output.permutation) != list(range(len(value.shape))):
+        message = f"permutation {output.permutation} does not fit {len(value.shape)} dimensions"
+        yield Finding("E018", message, where)
+    if np.prod(output.shape, dtype=np.int64) != np.prod(value.shape, dtype=np.int64):
+        message = f"shape {output.shape} has not as many elements as {value.shape}"
+        yield Finding("E018", message, where)
+    reference = output.reference
+    if reference is None:
+        return
+    if reference.shape != output.shape or reference.dtype != np.float32:
+        message = f"reference is {reference.dtype} of shape {reference.shape}"
+        yield Finding("E019", message, where, fix=f"store float32 of shape {output.shape}")
 
 
 def _problems(value: Value) -> Iterator[tuple[str, str]]:
