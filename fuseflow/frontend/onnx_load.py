@@ -18,19 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from fuseflow.errors import Finding, Location, ModelError, UsageError
+from fuseflow.frontend.onnx_tensors import LIMIT_BYTES, first_line, read_sparse, read_tensor, refuse
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["OnnxFile", "first_line", "load_onnx", "model_nodes"]
+__all__ = ["OnnxFile", "load_onnx"]
 
 OPSETS = range(13, 27)
-# Bytes of one file or tensor; protobuf itself cannot hold more.
-_LIMIT_BYTES = 2**31
 # Calls of functions multiply; a model that is longer than this is not a model.
 _LIMIT_NODES = 200_000
 # Constants above this many elements are not needed to infer shapes.
 _SMALL = 1024
+_SPARSITY_KEY = "fuseflow.sparsity"
 
 Array = npt.NDArray[Any]
 
@@ -39,7 +39,8 @@ Array = npt.NDArray[Any]
 class OnnxFile:
     """A checked model: `proto` holds the nodes, `constants` every initializer as an array.
 
-    `patterns` has the stored positions (bool) of each sparse initializer.
+    `patterns` has the stored positions (bool) of each sparse initializer, `layouts` the format
+    texts that metadata of inputs and initializers state.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class OnnxFile:
     opset: int
     constants: dict[str, Array] = field(default_factory=dict)
     patterns: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    layouts: dict[str, str] = field(default_factory=dict)
 
     @property
     def inputs(self) -> list[onnx.ValueInfoProto]:
@@ -63,44 +65,37 @@ def load_onnx(path: Path) -> OnnxFile:
     proto = _parse(path)
     opset = _check_versions(path, proto)
     _refuse_subgraphs(path, proto)
-    model = OnnxFile(path, proto, opset)
+    model = OnnxFile(path, proto, opset, layouts=_stated_layouts(proto.graph))
     _take_constants(model)
     model.proto = _inline_functions(model)
     _check_model(model)
     return model
 
 
-def model_nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+def _all_nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
     """Yield the nodes of the graph, then those of the model's own functions."""
     yield from proto.graph.node
     for function in proto.functions:
         yield from function.node
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of a library's message that says something, without its prefix."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = " ".join(lines) if lines else type(error).__name__
-    return text.replace("[ShapeInferenceError] ", "")[:300]
-
-
 def _parse(path: Path) -> onnx.ModelProto:
     import onnx
-    from google.protobuf.message import DecodeError
 
     if not path.is_file():
         raise UsageError("U210 no-model", "there is no such file", where=Location(file=str(path)))
-    if path.stat().st_size > _LIMIT_BYTES:
-        raise _refuse(
+    if path.stat().st_size > LIMIT_BYTES:
+        raise refuse(
             path, "I210 onnx-file", "is larger than 2 GiB", fix="export with external data"
         )
     try:
         proto = onnx.ModelProto.FromString(path.read_bytes())
-    except DecodeError as error:
-        raise _refuse(path, "I210 onnx-file", "is truncated or no ONNX model") from error
+    # protobuf's own error, whose class only the wire layer may import.
+    except Exception as error:
+        raise refuse(path, "I210 onnx-file", "is truncated or no ONNX model") from error
     # Empty bytes, and bytes cut between two fields, parse as a model without an end.
     if not proto.ir_version or not proto.graph.output:
-        raise _refuse(path, "I210 onnx-file", "is truncated or no ONNX model: it has no outputs")
+        raise refuse(path, "I210 onnx-file", "is truncated or no ONNX model: it has no outputs")
     return proto
 
 
@@ -109,13 +104,13 @@ def _check_versions(path: Path, proto: onnx.ModelProto) -> int:
 
     if proto.ir_version > onnx.IR_VERSION:
         message = f"has IR version {proto.ir_version}, the installed onnx reads {onnx.IR_VERSION}"
-        raise _refuse(path, "I211 onnx-version", message, fix="install a newer onnx")
+        raise refuse(path, "I211 onnx-version", message, fix="install a newer onnx")
     versions = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
     if not versions or versions[0] not in OPSETS:
         found = versions[0] if versions else "none"
         message = f"uses opset {found}, supported are {OPSETS.start} to {OPSETS.stop - 1}"
         fix = "export again with opset_version=20, or 23 for attention"
-        raise _refuse(path, "I211 onnx-version", message, fix=fix)
+        raise refuse(path, "I211 onnx-version", message, fix=fix)
     return int(versions[0])
 
 
@@ -131,11 +126,21 @@ def _refuse_subgraphs(path: Path, proto: onnx.ModelProto) -> None:
             Location(file=str(path), node=node.name or node.output[0]),
             fix="export with fixed control flow",
         )
-        for node in model_nodes(proto)
+        for node in _all_nodes(proto)
         if any(attribute.type in graphs for attribute in node.attribute)
     ]
     if findings:
         raise ModelError.from_findings(findings)
+
+
+def _stated_layouts(graph: onnx.GraphProto) -> dict[str, str]:
+    holders: list[onnx.ValueInfoProto | onnx.TensorProto] = [*graph.input, *graph.initializer]
+    return {
+        holder.name: entry.value
+        for holder in holders
+        for entry in holder.metadata_props
+        if entry.key == _SPARSITY_KEY
+    }
 
 
 def _take_constants(model: OnnxFile) -> None:
@@ -146,109 +151,29 @@ def _take_constants(model: OnnxFile) -> None:
     declared = {value.name for value in graph.input}
     small: list[onnx.TensorProto] = []
     for tensor in graph.initializer:
-        model.constants[tensor.name] = array = _read_tensor(model.path, tensor)
+        model.constants[tensor.name] = array = read_tensor(model.path, tensor)
         if array.size <= _SMALL:
             small.append(onnx.numpy_helper.from_array(array, tensor.name))
         elif tensor.name not in declared:
             graph.input.append(_declare(tensor.name, tensor.data_type, array.shape))
     for sparse in graph.sparse_initializer:
         name = sparse.values.name
-        model.constants[name], model.patterns[name] = _read_sparse(model.path, sparse)
+        model.constants[name], model.patterns[name] = read_sparse(model.path, sparse)
         if name not in declared:
             graph.input.append(_declare(name, sparse.values.data_type, tuple(sparse.dims)))
     del graph.initializer[:]
     del graph.sparse_initializer[:]
     graph.initializer.extend(small)
-    for node in model_nodes(model.proto):
+    for node in _all_nodes(model.proto):
         for attribute in node.attribute:
             if attribute.t.data_location == onnx.TensorProto.EXTERNAL:
-                _read_tensor(model.path, attribute.t)
+                read_tensor(model.path, attribute.t)
 
 
 def _declare(name: str, data_type: int, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
     from onnx import helper
 
     return helper.make_tensor_value_info(name, data_type, shape)
-
-
-def _read_tensor(path: Path, tensor: onnx.TensorProto) -> Array:
-    """Return the array of a tensor; external data is read into the tensor first."""
-    import onnx
-
-    elements = _count(path, tensor.name, tuple(tensor.dims))
-    if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        tensor.raw_data = _read_external(path, tensor)
-        tensor.data_location = onnx.TensorProto.DEFAULT
-        del tensor.external_data[:]
-    try:
-        array = onnx.numpy_helper.to_array(tensor)
-    except (TypeError, ValueError, KeyError) as error:
-        message = f"{elements} elements are declared, but {first_line(error)}"
-        raise _refuse(path, "I213 onnx-tensor", message, node=tensor.name) from error
-    return np.asarray(array)
-
-
-def _read_external(path: Path, tensor: onnx.TensorProto) -> bytes:
-    """Read the bytes of an external tensor from a file inside the model's folder."""
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    folder = path.resolve().parent
-    file = (folder / entries.get("location", "")).resolve()
-    if folder not in file.parents:
-        message = f'external data "{entries.get("location")}" is outside the folder of the model'
-        raise _refuse(path, "I214 external-data", message, node=tensor.name)
-    if not file.is_file():
-        raise _refuse(
-            path,
-            "I214 external-data",
-            f'external data "{entries.get("location")}" is missing',
-            node=tensor.name,
-            fix="keep it beside the model",
-        )
-    offset, length = _external_range(path, tensor.name, entries, file.stat().st_size)
-    with file.open("rb") as stream:
-        stream.seek(offset)
-        return stream.read(length)
-
-
-def _external_range(path: Path, name: str, entries: dict[str, str], size: int) -> tuple[int, int]:
-    """Return offset and length of external data, checked against the size of its file."""
-    try:
-        offset = int(entries.get("offset", "0"))
-        length = int(entries.get("length", str(size - offset)))
-    except ValueError as error:
-        raise _refuse(path, "I214 external-data", "has no valid range", node=name) from error
-    if offset < 0 or length < 0 or offset + length > size:
-        message = f"bytes {offset} to {offset + length} are outside a file of {size}"
-        raise _refuse(path, "I214 external-data", message, node=name)
-    return offset, length
-
-
-def _read_sparse(path: Path, sparse: onnx.SparseTensorProto) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Return the dense array and the stored positions of a sparse initializer."""
-    name, shape = sparse.values.name, tuple(sparse.dims)
-    elements = _count(path, name, shape)
-    values, indices = _read_tensor(path, sparse.values), _read_tensor(path, sparse.indices)
-    if indices.ndim == 2 and indices.shape[1] == len(shape):
-        inside = bool(((indices >= 0) & (indices < np.array(shape))).all())
-        flat = np.ravel_multi_index(tuple(indices.T), shape) if inside else indices
-    else:
-        flat, inside = indices, bool(((indices >= 0) & (indices < elements)).all())
-    if not inside or flat.ndim != 1 or values.shape != flat.shape:
-        message = f"indices do not fit {len(values)} values in a tensor of shape {list(shape)}"
-        raise _refuse(path, "I213 onnx-tensor", message, node=name)
-    dense = np.zeros(elements, dtype=values.dtype)
-    stored = np.zeros(elements, dtype=np.bool_)
-    dense[flat], stored[flat] = values, True
-    return dense.reshape(shape), stored.reshape(shape)
-
-
-def _count(path: Path, name: str, shape: tuple[int, ...]) -> int:
-    """Return the elements of a declared shape, or refuse one that no machine could hold."""
-    elements = int(np.prod(shape, dtype=object)) if shape else 1
-    if min(shape, default=0) < 0 or elements * 4 > _LIMIT_BYTES:
-        message = f"declares the shape {list(shape)}, which is not from 0 to 2 GiB"
-        raise _refuse(path, "I213 onnx-tensor", message, node=name)
-    return elements
 
 
 def _inline_functions(model: OnnxFile) -> onnx.ModelProto:
@@ -263,7 +188,7 @@ def _inline_functions(model: OnnxFile) -> onnx.ModelProto:
         _require_countable(model)
         return inliner.inline_local_functions(model.proto)
     except (ValidationError, RuntimeError, ValueError) as error:
-        raise _refuse(model.path, "I215 onnx-check", first_line(error)) from error
+        raise refuse(model.path, "I215 onnx-check", first_line(error)) from error
 
 
 def _functions_only(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -289,7 +214,7 @@ def _require_countable(model: OnnxFile) -> None:
     total = sum(length((node.domain, node.op_type)) for node in model.proto.graph.node)
     if total > _LIMIT_NODES:
         message = f"unfolds to {total} nodes, more than {_LIMIT_NODES}"
-        raise _refuse(model.path, "I215 onnx-check", message)
+        raise refuse(model.path, "I215 onnx-check", message)
 
 
 def _check_model(model: OnnxFile) -> None:
@@ -299,10 +224,4 @@ def _check_model(model: OnnxFile) -> None:
     try:
         checker.check_model(model.proto, full_check=True)
     except (checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise _refuse(model.path, "I215 onnx-check", first_line(error)) from error
-
-
-def _refuse(
-    path: Path, rule: str, message: str, *, node: str | None = None, fix: str | None = None
-) -> ModelError:
-    return ModelError(rule, message, where=Location(file=str(path), node=node or None), fix=fix)
+        raise refuse(model.path, "I215 onnx-check", first_line(error)) from error

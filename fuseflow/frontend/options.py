@@ -17,7 +17,9 @@ class ImportOptions:
     everything else. Values with at least `min_elements` elements, of which at most a share of
     `density_threshold` is not zero, are stored sparse. `reference` keeps the framework's outputs
     in the graph. `empty_rows` says what to do with a softmax row whose mask allows nothing, where
-    the framework gives NaN or a mean: "error", or "zero" to take such a row as zero.
+    the framework gives NaN or a mean: "error", or "zero" to take such a row as zero. `bindings`
+    maps inputs to files of operands (see `bind.read_operand`); inputs that have no data at all are
+    drawn at random from the seed `random_inputs`, or refused if it is None.
     """
 
     formats: Mapping[str, str] = field(default_factory=dict)
@@ -25,3 +27,5 @@ class ImportOptions:
     min_elements: int = 64
     reference: bool = True
     empty_rows: str = "error"
+    bindings: Mapping[str, str] = field(default_factory=dict)
+    random_inputs: int | None = None

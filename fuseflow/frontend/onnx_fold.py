@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: MIT
+"""Evaluates the part of an ONNX graph that does not depend on floating-point inputs.
+
+What remains are the live nodes: each has outputs of known shape, operands that are live or known
+arrays, and attributes with the defaults of the file's opset filled in. Shapes of live values are
+known, so that shape arithmetic folds away. Not here: what a live node means (`onnx_rules`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fuseflow.errors import Finding, Location, ModelError
+from fuseflow.frontend.onnx_source import Origin, Origins
+from fuseflow.frontend.onnx_tensors import LIMIT_BYTES, first_line
+
+if TYPE_CHECKING:
+    import onnx
+
+    from fuseflow.frontend.onnx_load import OnnxFile
+
+__all__ = ["LiveGraph", "OnnxNode", "fold"]
+
+# Arrays of at most this size are shown to shape inference, which needs shapes, axes and bounds.
+_SMALL = 1024
+_RANDOM = frozenset(
+    {"Bernoulli", "Multinomial"}
+    | {f"Random{kind}{like}" for kind in ("Normal", "Uniform") for like in ("", "Like")}
+)
+# The extent of their results depends on values; it is bounded by the size of their operand.
+_DATA_DEPENDENT = frozenset({"Compress", "NonZero", "Unique"})
+_SHAPE_OF = frozenset({"Shape", "Size"})
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxNode:
+    """A node after folding; absent operands have the name "" and `attrs` holds Python values."""
+
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attrs: Mapping[str, Any]
+    origins: tuple[Origin, ...]
+
+    @property
+    def origin(self) -> Origin:
+        """Return where the first of the nodes that this one stands for comes from."""
+        return self.origins[0]
+
+    def input(self, position: int) -> str:
+        """Return the name of an operand, "" if it is absent."""
+        return self.inputs[position] if position < len(self.inputs) else ""
+
+
+@dataclass(slots=True)
+class LiveGraph:
+    """The live nodes in order, the known arrays, and the types of everything else.
+
+    `parameters` names the arrays that are the model's own, as opposed to computed ones; `outputs`
+    are the names behind the outputs of the model, in its order.
+    """
+
+    nodes: list[OnnxNode] = field(default_factory=list)
+    known: dict[str, Array] = field(default_factory=dict)
+    types: dict[str, onnx.TypeProto] = field(default_factory=dict)
+    parameters: set[str] = field(default_factory=set)
+    outputs: list[str] = field(default_factory=list)
+
+
+def fold(model: OnnxFile, inputs: Mapping[str, Array], supported: frozenset[str]) -> LiveGraph:
+    """Fold the graph of `model` with data for all of its inputs.
+
+    Integer and boolean inputs count as known, because no einsum computes with them. Raises
+    ModelError that lists every live node whose operator is not in `supported`, and for a shape
+    that cannot be inferred or a node that cannot be evaluated.
+    """
+    folder = _Folder(model, inputs, supported)
+    for node in model.proto.graph.node:
+        folder.visit(node)
+    if folder.unsupported:
+        raise ModelError.from_findings(_summary(model, folder.unsupported))
+    folder.live.outputs = [folder.resolve(value.name) for value in model.proto.graph.output]
+    return folder.live
+
+
+def _summary(model: OnnxFile, origins: list[Origin]) -> list[Finding]:
+    """Return one finding per unsupported operator: how often it occurs, and where first."""
+    first: dict[str, Origin] = {}
+    counts: dict[str, int] = {}
+    for origin in origins:
+        first.setdefault(origin.loc.op, origin)
+        counts[origin.loc.op] = counts.get(origin.loc.op, 0) + 1
+    return [_unsupported(model, origin, counts[op]) for op, origin in first.items()]
+
+
+def _unsupported(model: OnnxFile, origin: Origin, count: int) -> Finding:
+    loc = origin.loc
+    source = f" at {loc.file}:{loc.line}" if loc.file else ""
+    module = f" in module {origin.scope}" if origin.scope else ""
+    return Finding(
+        "I001 unsupported-operator",
+        f"{loc.op} x{count}, first{source}{module}",
+        Location(file=str(model.path), node=loc.node),
+    )
+
+
+class _Folder:
+    """Walks the nodes once; knows a name as an array, as a live value, or as unsupported."""
+
+    def __init__(
+        self, model: OnnxFile, inputs: Mapping[str, Array], supported: frozenset[str]
+    ) -> None:
+        from onnx import helper
+
+        self.live = LiveGraph(known=dict(model.constants), parameters=set(model.constants))
+        self.unsupported: list[Origin] = []
+        self._model = model
+        self._supported = supported
+        self._origins = Origins(model.proto.graph)
+        self._alias: dict[str, str] = {}
+        self._poisoned: set[str] = set()
+        for name, array in inputs.items():
+            if array.dtype.kind == "f":
+                element = helper.np_dtype_to_tensor_dtype(array.dtype)
+                self.live.types[name] = helper.make_tensor_type_proto(element, array.shape)
+            else:
+                self.live.known[name] = array
+
+    def resolve(self, name: str) -> str:
+        """Return the name of the value that `name` is a copy of."""
+        return self._alias.get(name, name)
+
+    def visit(self, proto: onnx.NodeProto) -> None:
+        """Fold, forward, keep or report one node."""
+        origin = self._origins.of(proto)
+        names = [self.resolve(name) for name in proto.input]
+        if names != list(proto.input):
+            proto = _with_inputs(proto, names)
+        if self._poisoned.intersection(names):
+            self._poison(proto, origin)
+        elif self._is_folded(proto):
+            self._evaluate(proto)
+        elif proto.op_type in _SHAPE_OF and proto.domain in ("", "ai.onnx"):
+            self._take_shape(proto)
+        elif self._is_copy(proto):
+            self._alias[proto.output[0]] = names[0]
+        else:
+            self._keep(proto, origin)
+
+    def _is_folded(self, proto: onnx.NodeProto) -> bool:
+        known = all(name in self.live.known for name in proto.input if name)
+        return known and proto.domain in ("", "ai.onnx") and proto.op_type not in _RANDOM
+
+    def _is_copy(self, proto: onnx.NodeProto) -> bool:
+        """Tell whether the node hands on its first operand unchanged."""
+        if proto.op_type in ("Cast", "CastLike"):
+            return self._infer(proto)[proto.output[0]].tensor_type.elem_type == self._element(proto)
+        if proto.op_type == "Dropout":
+            training = self.live.known.get(proto.input[2]) if len(proto.input) > 2 else None
+            return training is None or not training.any()
+        return proto.op_type == "Identity"
+
+    def _element(self, proto: onnx.NodeProto) -> int:
+        return int(self._type(proto.input[0]).tensor_type.elem_type)
+
+    def _poison(self, proto: onnx.NodeProto, origin: Origin) -> None:
+        """Report an operator if it is itself unsupported; its results are not looked at."""
+        if proto.op_type not in self._supported or proto.domain not in ("", "ai.onnx"):
+            self.unsupported.append(origin)
+        self._poisoned.update(proto.output)
+
+    def _keep(self, proto: onnx.NodeProto, origin: Origin) -> None:
+        if proto.op_type not in self._supported or proto.domain not in ("", "ai.onnx"):
+            self._poison(proto, origin)
+            return
+        self.live.types.update(self._infer(proto))
+        for name in proto.output:
+            if name:
+                self._require_static(proto, name)
+        attrs = _attributes(proto, self._model.opset)
+        inputs, outputs = tuple(proto.input), tuple(proto.output)
+        self.live.nodes.append(OnnxNode(proto.op_type, inputs, outputs, attrs, (origin,)))
+
+    def _require_static(self, proto: onnx.NodeProto, name: str) -> None:
+        tensor = self.live.types[name].tensor_type
+        dims = tensor.shape.dim
+        if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in dims):
+            raise self._error(
+                "I216 dynamic-shape",
+                proto,
+                f'the shape of "{name}" depends on values',
+                fix="export with fixed shapes",
+            )
+
+    def _take_shape(self, proto: onnx.NodeProto) -> None:
+        dims = self._type(proto.input[0]).tensor_type.shape.dim
+        shape = np.array([dim.dim_value for dim in dims], dtype=np.int64)
+        if proto.op_type == "Size":
+            self.live.known[proto.output[0]] = np.array(shape.prod(), dtype=np.int64)
+            return
+        attrs = _attributes(proto, self._model.opset)
+        self.live.known[proto.output[0]] = shape[attrs.get("start", 0) : attrs.get("end")]
+
+    def _evaluate(self, proto: onnx.NodeProto) -> None:
+        """Compute the node with the reference evaluator of onnx, unless the result is too large."""
+        from onnx import helper
+        from onnx.reference import ReferenceEvaluator
+
+        self._require_bounded(proto)
+        names = dict.fromkeys(name for name in proto.input if name)
+        graph = helper.make_graph(
+            [proto],
+            "fold",
+            [helper.make_value_info(name, self._type(name)) for name in names],
+            [helper.make_empty_tensor_value_info(name) for name in proto.output if name],
+        )
+        model = helper.make_model(graph, opset_imports=self._model.proto.opset_import)
+        try:
+            results = ReferenceEvaluator(model).run(
+                None, {name: self.live.known[name] for name in names}
+            )
+        # The evaluator runs Python of its own for every operator and may raise anything.
+        except Exception as error:
+            message = f"cannot be evaluated: {first_line(error)}"
+            raise self._error("I217 constant-folding", proto, message) from error
+        for name, result in zip(filter(None, proto.output), results, strict=True):
+            self.live.known[name] = np.asarray(result)
+
+    def _require_bounded(self, proto: onnx.NodeProto) -> None:
+        if proto.op_type in _DATA_DEPENDENT or proto.op_type == "Constant":
+            return
+        for name, inferred in self._infer(proto).items():
+            dims = inferred.tensor_type.shape.dim
+            size = int(np.prod([max(dim.dim_value, 0) for dim in dims], dtype=object))
+            if not all(dim.HasField("dim_value") for dim in dims) or size * 8 > LIMIT_BYTES:
+                message = (
+                    f'the constant "{name}" would have {size or "an unknown number of"} elements'
+                )
+                raise self._error("I217 constant-folding", proto, message)
+
+    def _infer(self, proto: onnx.NodeProto) -> dict[str, onnx.TypeProto]:
+        import onnx
+        from onnx import numpy_helper
+
+        known = {name: self.live.known[name] for name in proto.input if name in self.live.known}
+        data = {
+            name: numpy_helper.from_array(array, name)
+            for name, array in known.items()
+            if array.size <= _SMALL
+        }
+        try:
+            return onnx.shape_inference.infer_node_outputs(
+                onnx.defs.get_schema(proto.op_type, self._model.opset, ""),
+                proto,
+                {name: self._type(name) for name in proto.input if name},
+                data,
+                opset_imports=list(self._model.proto.opset_import),
+                ir_version=self._model.proto.ir_version,
+            )
+        except (onnx.shape_inference.InferenceError, onnx.defs.SchemaError, RuntimeError) as error:
+            raise self._error("I215 onnx-check", proto, first_line(error)) from error
+
+    def _type(self, name: str) -> onnx.TypeProto:
+        from onnx import helper
+
+        if name in self.live.types:
+            return self.live.types[name]
+        array = self.live.known[name]
+        element = helper.np_dtype_to_tensor_dtype(array.dtype)
+        return helper.make_tensor_type_proto(element, array.shape)
+
+    def _error(
+        self, rule: str, proto: onnx.NodeProto, message: str, fix: str | None = None
+    ) -> ModelError:
+        node = proto.name or proto.output[0]
+        where = Location(file=str(self._model.path), node=node)
+        return ModelError(rule, f"{proto.op_type}: {message}", where=where, fix=fix)
+
+
+def _with_inputs(proto: onnx.NodeProto, names: Sequence[str]) -> onnx.NodeProto:
+    import onnx
+
+    copy = onnx.NodeProto()
+    copy.CopyFrom(proto)
+    del copy.input[:]
+    copy.input.extend(names)
+    return copy
+
+
+def _attributes(proto: onnx.NodeProto, opset: int) -> dict[str, Any]:
+    """Return the attributes as Python values, with the defaults of the operator's schema."""
+    import onnx
+    from onnx import helper
+
+    schema = onnx.defs.get_schema(proto.op_type, opset, "")
+    defaults = {
+        name: helper.get_attribute_value(attribute.default_value)
+        for name, attribute in schema.attributes.items()
+        if attribute.default_value.type != onnx.AttributeProto.UNDEFINED
+    }
+    given = {entry.name: helper.get_attribute_value(entry) for entry in proto.attribute}
+    return {name: _plain(value) for name, value in (defaults | given).items()}
+
+
+def _plain(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

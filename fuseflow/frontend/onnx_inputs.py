@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""Gives every input of an ONNX model its data: bound to a file, or drawn if the user asks so."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fuseflow.errors import Finding, Location, ModelError, UsageError
+from fuseflow.frontend.bind import Operand, random_operand, read_bindings
+from fuseflow.frontend.options import ImportOptions
+
+if TYPE_CHECKING:
+    import onnx
+
+    from fuseflow.frontend.onnx_load import OnnxFile
+
+__all__ = ["BoundInput", "bind_inputs"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundInput:
+    """The data of an input, of the declared type; `is_sparse` if its file stored it sparsely."""
+
+    array: Array
+    is_sparse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """What the model says of an input; an extent that is a name or unknown is a string."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def bind_inputs(model: OnnxFile, options: ImportOptions) -> dict[str, BoundInput]:
+    """Return the data of every input, in the order of the model.
+
+    Raises UsageError for a binding that names no input; ModelError I205 that lists every input
+    without data, I206 for data that does not fit, I207 for an input that is no float32, integer or
+    boolean tensor.
+    """
+    declared = [_declaration(model, value) for value in model.inputs]
+    _require_known(model, declared, options.bindings)
+    operands = read_bindings(options.bindings)
+    for entry in declared:
+        if entry.name not in operands and options.random_inputs is not None:
+            operands[entry.name] = _draw(model, entry, options.random_inputs)
+    _require_complete(model, declared, operands)
+    extents: dict[str, int] = {}
+    return {entry.name: _fit(model, entry, operands[entry.name], extents) for entry in declared}
+
+
+def _declaration(model: OnnxFile, value: onnx.ValueInfoProto) -> _Declared:
+    from onnx import helper
+
+    tensor = value.type.tensor_type
+    if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
+        raise _wrong(model, "I207 input-type", value.name, "is no tensor of known rank")
+    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    if dtype != np.float32 and dtype.kind not in "iub":
+        message = f"has type {dtype}; einsums compute with float32"
+        raise _wrong(model, "I207 input-type", value.name, message, fix="export in float32")
+    shape = tuple(
+        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
+        for dim in tensor.shape.dim
+    )
+    return _Declared(value.name, dtype, shape)
+
+
+def _require_known(model: OnnxFile, declared: list[_Declared], bindings: Mapping[str, str]) -> None:
+    names = [entry.name for entry in declared]
+    for name in bindings:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            raise UsageError(
+                "U204 unknown-input",
+                f'the model has no input "{name}"',
+                where=Location(file=str(model.path)),
+                fix=f'did you mean "{close[0]}"?' if close else f"bind {', '.join(names)}",
+            )
+
+
+def _draw(model: OnnxFile, entry: _Declared, seed: int) -> Operand:
+    shape = tuple(extent for extent in entry.shape if isinstance(extent, int))
+    if len(shape) != len(entry.shape):
+        message = f"{entry} has no fixed shape that random data could have"
+        raise _wrong(model, "I205 unbound-input", entry.name, message, f"--bind {entry.name}=FILE")
+    return random_operand(shape, entry.dtype, seed, entry.name)
+
+
+def _require_complete(
+    model: OnnxFile, declared: list[_Declared], operands: Mapping[str, Operand]
+) -> None:
+    findings = [
+        Finding(
+            "I205 unbound-input",
+            f"{entry} has no data",
+            Location(file=str(model.path), node=entry.name),
+            f"--bind {entry.name}=FILE, or --random-inputs SEED",
+        )
+        for entry in declared
+        if entry.name not in operands
+    ]
+    if findings:
+        raise ModelError.from_findings(findings)
+
+
+def _fit(
+    model: OnnxFile, entry: _Declared, operand: Operand, extents: dict[str, int]
+) -> BoundInput:
+    """Check an operand against its declaration and return it in the declared type.
+
+    `extents` are those of the named dimensions that inputs before this one have fixed.
+    """
+    shape = operand.array.shape
+    wanted = tuple(
+        extents.setdefault(extent, found) if isinstance(extent, str) and extent != "?" else extent
+        for extent, found in zip(entry.shape, shape, strict=False)
+    )
+    fits = len(shape) == len(entry.shape) and all(
+        extent in ("?", found) for extent, found in zip(wanted, shape, strict=True)
+    )
+    if not fits:
+        message = f"{operand.file} has shape {list(shape)}, the model was exported for {entry}"
+        fix = "bind data of that shape, or export with dynamic dimensions"
+        raise _wrong(model, "I206 input-data", entry.name, message, fix)
+    return BoundInput(_convert(model, entry, operand), operand.is_sparse)
+
+
+def _convert(model: OnnxFile, entry: _Declared, operand: Operand) -> Array:
+    array = operand.array
+    with np.errstate(all="ignore"):
+        converted = np.ascontiguousarray(array.astype(entry.dtype))
+    if entry.dtype.kind != "f" and (converted != array).any():
+        message = f"{operand.file} holds values that are not {entry.dtype}"
+        raise _wrong(model, "I206 input-data", entry.name, message)
+    return converted
+
+
+def _wrong(
+    model: OnnxFile, rule: str, name: str, message: str, fix: str | None = None
+) -> ModelError:
+    return ModelError(rule, message, where=Location(file=str(model.path), node=name), fix=fix)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""ONNX file -> EinsumGraph: load, bind inputs, fold, undo spellings, translate, run the reference.
+
+Not here: how a file is opened safely (`onnx_load`), and everything after the graph of tensor
+operators (`lower`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fuseflow.errors import UsageError
+from fuseflow.frontend.builder import OpBuilder
+from fuseflow.frontend.lower import lower_to_einsums
+from fuseflow.frontend.onnx_context import RuleContext
+from fuseflow.frontend.onnx_fold import LiveGraph, fold
+from fuseflow.frontend.onnx_inputs import BoundInput, bind_inputs
+from fuseflow.frontend.onnx_load import OnnxFile, load_onnx
+from fuseflow.frontend.onnx_oracle import run_model
+from fuseflow.frontend.onnx_patterns import MATCHED_ONLY, recognise
+from fuseflow.frontend.onnx_rules import RULES
+from fuseflow.frontend.ops import OpGraph, OpValue
+from fuseflow.frontend.options import ImportOptions
+from fuseflow.ir.einsum import EinsumGraph, Role
+
+__all__ = ["import_onnx", "read_onnx"]
+
+_SUPPORTED = frozenset(RULES) | MATCHED_ONLY
+
+
+def import_onnx(
+    path: str | Path,
+    options: ImportOptions | None = None,
+    formats: Mapping[str, str] | None = None,
+) -> EinsumGraph:
+    """Import the model in an ONNX file, of opset 13 to 26, with data for all of its inputs.
+
+    `options.bindings` names the file of each input; `formats` come with the model and yield to
+    those of `options`. Raises what `read_onnx` and `lower_to_einsums` raise.
+    """
+    options = options or ImportOptions()
+    return lower_to_einsums(read_onnx(path, options), options, formats)
+
+
+def read_onnx(path: str | Path, options: ImportOptions) -> OpGraph:
+    """Read an ONNX file into tensor operators, with reference outputs if the options ask for them.
+
+    Raises:
+        UsageError: if a file does not exist, a binding names no input, or onnx is not installed.
+        ModelError: I001 for all operators that are not supported, I002 for a form of one that is
+            not, I204 and I205 for operands, I210 to I219 for the file itself.
+    """
+    _require_onnx()
+    model = load_onnx(Path(path))
+    inputs = bind_inputs(model, options)
+    arrays = {name: entry.array for name, entry in inputs.items()}
+    live = fold(model, arrays, _SUPPORTED)
+    recognise(live, frozenset(model.constants), model.opset)
+    context = _context(model, live, inputs)
+    _translate(context)
+    _add_outputs(context.builder, model, context, arrays if options.reference else None)
+    return context.builder.graph
+
+
+def _require_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+    except ModuleNotFoundError as error:
+        message = "reading ONNX files needs the package onnx, which is not installed"
+        raise UsageError("U211 no-onnx", message, fix="pip install 'fuseflow[onnx]'") from error
+
+
+def _context(model: OnnxFile, live: LiveGraph, inputs: Mapping[str, BoundInput]) -> RuleContext:
+    """Start the graph with the inputs that einsums compute with; the others come when read."""
+    layouts = _stated_layouts(model)
+    for name, entry in inputs.items():
+        if entry.is_sparse:
+            layouts.setdefault(name, (_all_compressed(entry.array.ndim), "file"))
+    builder = OpBuilder(model.path.stem)
+    context = RuleContext(builder, live, frozenset(inputs), layouts)
+    for name, entry in inputs.items():
+        if entry.array.dtype.kind == "f":
+            layout, rule = layouts.get(name, ("", ""))
+            value = OpValue(name, entry.array.shape, Role.INPUT, entry.array, layout, rule)
+            context.names[name] = builder.add_value(value)
+    return context
+
+
+def _stated_layouts(model: OnnxFile) -> dict[str, tuple[str, str]]:
+    """Return the format texts in the file: its metadata win over sparse initializers."""
+    layouts = {
+        name: (_all_compressed(pattern.ndim), "sparse_initializer")
+        for name, pattern in model.patterns.items()
+    }
+    return layouts | {name: (text, "metadata") for name, text in model.layouts.items()}
+
+
+def _all_compressed(rank: int) -> str:
+    return ",".join(["compressed"] * rank)
+
+
+def _translate(context: RuleContext) -> None:
+    for node in context.live.nodes:
+        context.node = node
+        if node.op not in RULES:
+            raise context.error("is supported only as a guard against NaN behind a softmax")
+        context.require_float()
+        context.builder.sources = tuple(origin.loc for origin in node.origins)
+        context.results(RULES[node.op](context))
+    context.builder.sources = ()
+
+
+def _add_outputs(
+    builder: OpBuilder,
+    model: OnnxFile,
+    context: RuleContext,
+    inputs: Mapping[str, npt.NDArray[Any]] | None,
+) -> None:
+    """Declare the outputs; with `inputs` the model is run on them for reference."""
+    declared = model.proto.graph.output
+    references: list[npt.NDArray[np.float32] | None] = [None] * len(declared)
+    if inputs is not None:
+        runtime, outputs = run_model(model, inputs)
+        references = [output.astype(np.float32) for output in outputs]
+        builder.graph.notes.append(f"reference outputs come from {runtime}")
+    names = context.live.outputs
+    for value, name, reference in zip(declared, names, references, strict=True):
+        builder.output(value.name, context.name(name), reference)

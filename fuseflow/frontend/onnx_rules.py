@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: MIT
+"""What the live nodes of an ONNX graph mean: one row of `RULES` per operator.
+
+A rule reads its operands and attributes from a `RuleContext` and spells the node with the methods
+of `OpBuilder`. Attributes are those of the file's opset, defaults filled in, so a rule asks for an
+attribute or an operand, never for a version. Shape operators are in `onnx_shape_rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial, reduce
+
+import numpy as np
+
+from fuseflow.frontend import spellings
+from fuseflow.frontend.onnx_context import Rule, RuleContext
+from fuseflow.frontend.onnx_shape_rules import SHAPE_RULES
+
+__all__ = ["RULES"]
+
+
+def _unary(fn: str, c: RuleContext) -> str:
+    return c.builder.map(fn, c.value(0))
+
+
+def _binary(fn: str, c: RuleContext) -> str:
+    return _combine(c, fn, c.node.inputs[:2])
+
+
+def _variadic(fn: str, c: RuleContext) -> str:
+    first, *rest = c.node.inputs
+    if not rest:
+        return c.value(0)
+    total = _combine(c, fn, (first, rest[0]))
+    return reduce(lambda left, name: _apply(c, fn, left, name), rest[1:], total)
+
+
+def _combine(c: RuleContext, fn: str, names: tuple[str, ...]) -> str:
+    """Apply a function of two scalars; a known number becomes a parameter of the function."""
+    x, y = names
+    number = c.number(x, beside=y)
+    if number is not None:
+        return spellings.scalar(c.builder, fn, c.name(y), number, reverse=True)
+    return _apply(c, fn, c.name(x), y)
+
+
+def _apply(c: RuleContext, fn: str, left: str, name: str) -> str:
+    number = c.number(name, beside=left)
+    if number is not None:
+        return spellings.scalar(c.builder, fn, left, number)
+    return c.builder.map(fn, left, c.name(name))
+
+
+def _mean(c: RuleContext) -> str:
+    return spellings.scalar(c.builder, "div", _variadic("add", c), len(c.node.inputs))
+
+
+def _pow(c: RuleContext) -> str:
+    exponent = c.number(c.node.input(1), beside=c.node.input(0))
+    if exponent is None:
+        raise c.error("the exponent must be one constant number")
+    return spellings.scalar(c.builder, "pow", c.value(0), exponent)
+
+
+def _clip(c: RuleContext) -> str:
+    result = c.value(0)
+    for fn, position in (("max", 1), ("min", 2)):
+        if c.node.input(position):
+            bound = c.known(position)
+            if bound is None:
+                raise c.error("its bounds must be constants")
+            result = spellings.scalar(c.builder, fn, result, float(bound.reshape(())))
+    return result
+
+
+def _leaky_relu(c: RuleContext) -> str:
+    return c.builder.map("leaky_relu", c.value(0), parameters=(c.real("alpha"),))
+
+
+def _prelu(c: RuleContext) -> str:
+    slope = c.number(c.node.input(1), beside=c.node.input(0))
+    if slope is None:
+        raise c.error("its slope must be one constant number")
+    return c.builder.map("leaky_relu", c.value(0), parameters=(slope,))
+
+
+def _gelu(c: RuleContext) -> str:
+    return c.builder.map(
+        "gelu_tanh" if c.node.attrs["approximate"] == "tanh" else "gelu", c.value(0)
+    )
+
+
+def _swish(c: RuleContext) -> str:
+    if c.real("alpha") != 1:
+        raise c.error(f"alpha must be 1, not {c.real('alpha'):g}")
+    return c.builder.map("silu", c.value(0))
+
+
+def _where(c: RuleContext) -> str:
+    if c.known(0) is None:
+        raise c.error(
+            "its condition depends on computed values", fix="make it a constant or an input"
+        )
+    return c.builder.where(c.value(0), c.value(1), c.value(2))
+
+
+def _matmul(c: RuleContext) -> str:
+    transposed = bool(c.node.attrs.get("transB"))
+    return spellings.matmul(c.builder, c.value(0), c.value(1), transpose_y=transposed)
+
+
+def _gemm(c: RuleContext) -> str:
+    attrs = c.node.attrs
+    product = spellings.matmul(
+        c.builder,
+        c.value(0),
+        c.value(1),
+        transpose_x=bool(attrs["transA"]),
+        transpose_y=bool(attrs["transB"]),
+    )
+    product = spellings.scalar(c.builder, "mul", product, c.real("alpha"))
+    if not c.node.input(2) or c.real("beta") == 0:
+        return product
+    bias = spellings.scalar(c.builder, "mul", c.value(2), c.real("beta"))
+    return c.builder.map("add", product, bias)
+
+
+def _einsum(c: RuleContext) -> str:
+    operands = [c.value(position) for position in range(len(c.node.inputs))]
+    return spellings.einsum(c.builder, c.node.attrs["equation"], operands)
+
+
+def _attention(c: RuleContext) -> str:
+    _require_simple_attention(c)
+    q, k, v = (_heads(c, position) for position in range(3))
+    if c.builder.shape(q)[1] != c.builder.shape(k)[1]:
+        raise c.error("grouped queries are not supported", fix="repeat keys and values per head")
+    mask, additive = _attention_mask(c, c.builder.shape(q)[2], c.builder.shape(k)[2])
+    scale = c.node.attrs.get("scale")
+    y = spellings.attention(c.builder, q, k, v, scale=scale, mask=mask, additive=additive)
+    if len(c.shape(c.node.input(0))) == 4:
+        return y
+    return c.builder.reshape(c.builder.transpose(y, 1, 2), c.shape(c.node.outputs[0]))
+
+
+def _require_simple_attention(c: RuleContext) -> None:
+    if any(c.node.input(position) for position in (4, 5, 6)):
+        raise c.error("a cache of keys and values is not supported")
+    if any(c.node.outputs[1:]):
+        raise c.error("only its first output is supported")
+    if c.node.attrs.get("softcap"):
+        raise c.error("a soft cap on scores is not supported")
+
+
+def _heads(c: RuleContext, position: int) -> str:
+    """Return queries, keys or values as [batch, heads, length, depth]."""
+    name = c.value(position)
+    shape = c.builder.shape(name)
+    if len(shape) == 4:
+        return name
+    batch, length, width = shape
+    heads = c.node.attrs["kv_num_heads" if position else "q_num_heads"]
+    return c.builder.transpose(
+        c.builder.reshape(name, (batch, length, heads, width // heads)), 1, 2
+    )
+
+
+def _attention_mask(c: RuleContext, rows: int, columns: int) -> tuple[str, str]:
+    """Return the boolean mask and the addend of the scores; absent ones are empty."""
+    given = c.known(3) if c.node.input(3) else None
+    causal = np.tri(rows, columns, dtype=np.bool_) if c.node.attrs["is_causal"] else None
+    if given is None or given.dtype.kind != "b":
+        mask = "" if causal is None else c.builder.constant(causal, "causal")
+        return mask, c.value(3) if c.node.input(3) else ""
+    if causal is None:
+        return c.value(3), ""
+    return c.builder.constant(given & causal, "causal"), ""
+
+
+def _softmax(c: RuleContext) -> str:
+    zero_rows = bool(c.node.attrs.get("zero_rows"))
+    return c.builder.softmax(c.value(0), c.node.attrs["axis"], zero_rows=zero_rows)
+
+
+def _log_softmax(c: RuleContext) -> str:
+    return c.builder.log_softmax(c.value(0), c.node.attrs["axis"])
+
+
+def _layer_norm(c: RuleContext) -> str:
+    _require_one_output(c)
+    weight, bias = (c.value(place) if c.node.input(place) else "" for place in (1, 2))
+    return c.builder.layer_norm(c.value(0), _norm_axes(c), c.real("epsilon"), weight, bias)
+
+
+def _rms_norm(c: RuleContext) -> str:
+    weight = c.value(1) if c.node.input(1) else ""
+    return c.builder.rms_norm(c.value(0), _norm_axes(c), c.real("epsilon"), weight)
+
+
+def _norm_axes(c: RuleContext) -> tuple[int, ...]:
+    """Return the dimensions that are normalised: all from `axis` on, or the given ones."""
+    if "axes" in c.node.attrs:
+        return tuple(c.node.attrs["axes"])
+    rank = len(c.shape(c.node.input(0)))
+    return tuple(range(c.node.attrs["axis"] % rank, rank))
+
+
+def _require_one_output(c: RuleContext) -> None:
+    if any(c.is_used(name) for name in c.node.outputs[1:]):
+        raise c.error("only its first output is supported")
+
+
+def _reduce(op: str, c: RuleContext) -> str:
+    return _reduce_value(c, op, c.value(0))
+
+
+def _reduce_squares(c: RuleContext) -> str:
+    return _reduce_value(c, "add", c.builder.map("square", c.value(0)))
+
+
+def _reduce_norm(c: RuleContext) -> str:
+    return c.builder.map("sqrt", _reduce_squares(c))
+
+
+def _reduce_value(c: RuleContext, op: str, x: str) -> str:
+    given = c.known(1) if c.node.input(1) else None
+    axes = c.node.attrs.get("axes", ()) if given is None else given.reshape(-1).tolist()
+    if not len(axes) and c.node.attrs.get("noop_with_empty_axes"):
+        return x
+    return c.builder.reduce(op, x, axes, keepdim=bool(c.node.attrs["keepdims"]))
+
+
+_UNARY = {
+    "Abs": "abs",
+    "Cos": "cos",
+    "Erf": "erf",
+    "Exp": "exp",
+    "Log": "log",
+    "Neg": "neg",
+    "Reciprocal": "reciprocal",
+    "Relu": "relu",
+    "Rsqrt": "rsqrt",  # made by the patterns; no such operator is in a file
+    "Sigmoid": "sigmoid",
+    "Sin": "sin",
+    "Sqrt": "sqrt",
+    "Tanh": "tanh",
+}
+_BINARY = {"Add": "add", "Div": "div", "Mul": "mul", "Sub": "sub"}
+_VARIADIC = {"Max": "max", "Min": "min", "Sum": "add"}
+_REDUCE = {
+    "ReduceMax": "max",
+    "ReduceMean": "mean",
+    "ReduceMin": "min",
+    "ReduceProd": "mul",
+    "ReduceSum": "add",
+}
+
+RULES: Mapping[str, Rule] = {
+    **{op: partial(_unary, fn) for op, fn in _UNARY.items()},
+    **{op: partial(_binary, fn) for op, fn in _BINARY.items()},
+    **{op: partial(_variadic, fn) for op, fn in _VARIADIC.items()},
+    **{op: partial(_reduce, fn) for op, fn in _REDUCE.items()},
+    **SHAPE_RULES,
+    "Attention": _attention,
+    "Clip": _clip,
+    "Einsum": _einsum,
+    "Gelu": _gelu,
+    "Gemm": _gemm,
+    "LayerNormalization": _layer_norm,
+    "LeakyRelu": _leaky_relu,
+    "LogSoftmax": _log_softmax,
+    "MatMul": _matmul,
+    "Mean": _mean,
+    "PRelu": _prelu,
+    "Pow": _pow,
+    "RMSNormalization": _rms_norm,
+    "ReduceL2": _reduce_norm,
+    "ReduceSumSquare": _reduce_squares,
+    "Softmax": _softmax,
+    "Swish": _swish,
+    "Where": _where,
+}
