@@ -7,8 +7,12 @@
         outputs=["Z"],
     )
 
-Ships with the package so that users can test programs of their own. It builds what it is told;
-use `verify_einsum_graph` to know whether that is a legal graph.
+    kernel = KernelBuilder("k")
+    (root,) = kernel.add(Op.ROOT, RootAttrs("A"), outputs=["ref"])
+    crd, ref = kernel.add(Op.SCAN, ScanAttrs("A", 0), [root], ["crd i:1", "ref i:1"])
+
+Ships with the package so that users can test programs of their own. Both build what they are told;
+use `verify_einsum_graph` and `verify_program` to know whether that is legal.
 """
 
 from __future__ import annotations
@@ -19,12 +23,29 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from fuseflow.ir.dataflow import (
+    BroadcastAttrs,
+    DataflowGraph,
+    NoAttrs,
+    Node,
+    NodeAttrs,
+    Op,
+    Stream,
+    StreamKind,
+)
 from fuseflow.ir.einsum import Einsum, EinsumGraph, Output, Role, Value
 from fuseflow.ir.einsum_text import parse_einsum, parse_format
 from fuseflow.ir.evaluate import evaluate_outputs
 from fuseflow.ir.tensor import Tensor, dense_format, tensor_from_dense
 
-__all__ = ["TensorSpec", "make_graph", "make_tensor", "sparse_array"]
+__all__ = [
+    "KernelBuilder",
+    "TensorSpec",
+    "make_graph",
+    "make_stream",
+    "make_tensor",
+    "sparse_array",
+]
 
 TensorSpec = Tensor | npt.ArrayLike | tuple[npt.ArrayLike, str]
 
@@ -109,3 +130,60 @@ def _append(graph: EinsumGraph, op: Einsum) -> None:
     shape = tuple(sizes[name] for name in op.output.indices)
     graph.values[op.output.value] = Value(op.output.value, shape, Role.INTERMEDIATE)
     graph.einsums.append(op)
+
+
+class KernelBuilder:
+    """Builds a kernel node by node; `graph` is the result so far."""
+
+    def __init__(self, name: str = "k") -> None:
+        """Start an empty kernel."""
+        self.graph = DataflowGraph(name)
+
+    def add(
+        self,
+        op: Op,
+        attrs: NodeAttrs | None = None,
+        inputs: Sequence[int | None] = (),
+        outputs: Sequence[str] = (),
+        *,
+        name: str = "",
+    ) -> tuple[int, ...]:
+        """Append a node and return the ids of its output streams.
+
+        Outputs are texts as `make_stream` takes them; "" is an output that is void, with id 0.
+        """
+        ids = tuple(self._declare(text) if text else 0 for text in outputs)
+        number = len(self.graph.nodes)
+        ends = tuple(sid or None for sid in ids)
+        node = Node(number, op, name or f"{op}{number}", tuple(inputs), ends, attrs or NoAttrs())
+        self.graph.nodes.append(node)
+        return ids
+
+    def copy(self, sid: int, copies: int = 2) -> tuple[int, ...]:
+        """Broadcast a stream."""
+        stream = self.graph.streams[sid]
+        outputs = [replace(stream, id=len(self.graph.streams) + 1 + n) for n in range(copies)]
+        self.graph.streams |= {copy.id: copy for copy in outputs}
+        ids = tuple(copy.id for copy in outputs)
+        number = len(self.graph.nodes)
+        attrs = BroadcastAttrs(copies)
+        node = Node(number, Op.BROADCAST, f"broadcast{number}", (sid,), ids, attrs)
+        self.graph.nodes.append(node)
+        return ids
+
+    def _declare(self, text: str) -> int:
+        sid = len(self.graph.streams) + 1
+        self.graph.streams[sid] = make_stream(sid, text)
+        return sid
+
+
+def make_stream(sid: int, text: str) -> Stream:
+    """Return a stream from its kind and its indices, with domain ids or without.
+
+    For example "ref" (depth 0), "crd i k" (unknown domains) or "val i:1 k:2".
+    """
+    kind, *nest = text.split()
+    pairs = [entry.partition(":") for entry in nest]
+    names = tuple(name for name, _, _ in pairs)
+    domains = tuple(int(domain) for _, _, domain in pairs if domain)
+    return Stream(sid, StreamKind(kind), names, domains)
