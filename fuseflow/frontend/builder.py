@@ -10,7 +10,8 @@ Not here: anything that looks at values.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -46,33 +47,44 @@ Shape = tuple[int, ...]
 class OpBuilder:
     """Appends values and operators to `graph`.
 
-    Every method takes and returns names of values. `source` is attached to each operator that is
-    appended. A shape that does not fit raises ModelError I009 at that source.
+    Every method takes and returns names of values. `sources` is attached to each operator that is
+    appended. A shape that does not fit raises ModelError I009 operand-shape at the first source.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, composites: Sequence[TensorOp] = ()) -> None:
+        """Start an empty graph; names of the `composites` that exist already are not used again."""
         self.graph = OpGraph(name)
-        self.source = SourceLoc()
+        self.sources: tuple[SourceLoc, ...] = ()
         self._composite = ""
         self._counter = 0
         self._composites: dict[str, int] = {}
+        for kind, _, number in (op.composite.rpartition("_") for op in composites):
+            self._composites[kind] = max(self._composites.get(kind, 0), int(number or 0))
+
+    @property
+    def source(self) -> SourceLoc:
+        """The operator of the user's model that is being spelled."""
+        return self.sources[0] if self.sources else SourceLoc()
+
+    @source.setter
+    def source(self, source: SourceLoc) -> None:
+        self.sources = (source,)
 
     # Values.
 
     def add_value(self, value: OpValue) -> str:
         """Add an input, a parameter or a constant; a taken name gets a number."""
         name = self.unique_name(value.name)
-        if name != value.name:
-            value = OpValue(
-                name, value.shape, value.role, value.data, value.layout, value.layout_rule
-            )
-        self.graph.values[name] = value
+        self.graph.values[name] = replace(value, name=name, label=value.label or value.name)
         return name
 
-    def constant(self, data: npt.ArrayLike, name: str = "constant") -> str:
+    def constant(
+        self, data: npt.ArrayLike, name: str = "constant", layout: str = "", rule: str = ""
+    ) -> str:
         """Add a constant that is no parameter of the model."""
         array = np.asarray(data)
-        return self.add_value(OpValue(name, array.shape, Role.CONSTANT, array))
+        value = OpValue(name, array.shape, Role.CONSTANT, array, layout, rule)
+        return self.add_value(value)
 
     def output(
         self, name: str, value: str, reference: npt.NDArray[np.float32] | None = None
@@ -94,14 +106,32 @@ class OpBuilder:
 
     @contextmanager
     def composite(self, kind: str) -> Iterator[None]:
-        """Mark the operators appended inside as the spelling of one source operator."""
-        number = self._composites.get(kind, 0) + 1
-        self._composites[kind] = number
-        before, self._composite = self._composite, self._composite or f"{kind}_{number}"
+        """Mark the operators appended inside as the spelling of one source operator.
+
+        Inside another composite this changes nothing.
+        """
+        before = self._composite
+        if not before:
+            self._composites[kind] = self._composites.get(kind, 0) + 1
+            self._composite = f"{kind}_{self._composites[kind]}"
         try:
             yield
         finally:
             self._composite = before
+
+    @contextmanager
+    def as_part_of(self, op: TensorOp) -> Iterator[None]:
+        """Append operators that come from the same place as `op`, which they replace."""
+        before = self._composite, self.sources
+        self._composite, self.sources = op.composite, op.sources
+        try:
+            yield
+        finally:
+            self._composite, self.sources = before
+
+    def repeat(self, op: TensorOp, inputs: Sequence[str], shape: Shape) -> str:
+        """Append `op` again, on other inputs of the same shapes; `shape` is that of its result."""
+        return self._append(op.kind, inputs, shape, op.attrs)
 
     # Operators that keep their operands' indices.
 
@@ -118,9 +148,10 @@ class OpBuilder:
         shape = self._broadcast(self.shape(condition), self.shape(a), self.shape(b))
         return self._append(OpKind.WHERE, (condition, a, b), shape, NoAttrs())
 
-    def softmax(self, x: str, dim: int) -> str:
-        """Normalise exponentials along `dim`."""
-        return self._append(OpKind.SOFTMAX, (x,), self.shape(x), DimAttrs(self.dim(x, dim)))
+    def softmax(self, x: str, dim: int, *, zero_rows: bool = False) -> str:
+        """Normalise exponentials along `dim`; `zero_rows`: rows of -inf give 0 in the framework."""
+        attrs = DimAttrs(self.dim(x, dim), zero_rows)
+        return self._append(OpKind.SOFTMAX, (x,), self.shape(x), attrs)
 
     def log_softmax(self, x: str, dim: int) -> str:
         """Take the logarithm of a softmax along `dim`."""
@@ -154,9 +185,10 @@ class OpBuilder:
         More than two operands are multiplied from left to right.
         """
         names, terms = list(operands), [tuple(term) for term in labels]
-        if len(names) <= 2:
-            return self._contract(names, terms, tuple(output))
-        with self.composite("einsum"):
+        for term in (*terms, tuple(output)):
+            if len(set(term)) < len(term):
+                raise self.error(f"a diagonal: labels {','.join(term)} repeat one")
+        with self.composite("einsum") if len(names) > 2 else nullcontext():
             while len(names) > 2:
                 wanted = {label for term in terms[2:] for label in term} | set(output)
                 seen = dict.fromkeys(terms[0] + terms[1])
@@ -262,14 +294,13 @@ class OpBuilder:
 
     def error(self, message: str) -> ModelError:
         """Return the error for an operator at `source` whose operands do not fit."""
-        return ModelError("I009", message, where=locate(self.source))
+        return ModelError("I009 operand-shape", message, where=locate(self.source))
 
     def _append(self, kind: OpKind, operands: Sequence[str], shape: Shape, attrs: OpAttrs) -> str:
         self._counter += 1
         name = f"%{self._counter}"
         self.graph.values[name] = OpValue(name, shape, Role.INTERMEDIATE)
-        sources = (self.source,) if self.source != SourceLoc() else ()
-        op = TensorOp(kind, tuple(operands), name, attrs, sources, self._composite)
+        op = TensorOp(kind, tuple(operands), name, attrs, self.sources, self._composite)
         self.graph.ops.append(op)
         return name
 
@@ -292,8 +323,19 @@ class OpBuilder:
                     extents[label] = extent
                 elif extent not in (1, extents[label]):
                     raise self.error(f"an index has extents {extents[label]} and {extent}")
+        unknown = [label for label in output if label not in extents]
+        if unknown:
+            raise self.error(f"the result has an index that no operand has: {unknown[0]}")
+        if len(names) == 1:
+            return self._sum_and_permute(names[0], terms[0], output)
         shape = tuple(extents[label] for label in output)
         return self._append(OpKind.CONTRACT, names, shape, ContractAttrs(tuple(terms), output))
+
+    def _sum_and_permute(self, x: str, term: tuple[str, ...], output: tuple[str, ...]) -> str:
+        summed = [d for d, label in enumerate(term) if label not in output]
+        kept = [label for label in term if label in output]
+        y = self.reduce("add", x, summed) if summed else x
+        return self.permute(y, [kept.index(label) for label in output])
 
     def _norm(
         self, kind: OpKind, x: str, dims: Sequence[int], eps: float, weight: str, bias: str

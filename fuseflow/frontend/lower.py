@@ -3,18 +3,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from fuseflow.errors import Finding, Location, ModelError
+from fuseflow.frontend.composites import expand_composites, fold_numbers
+from fuseflow.frontend.einsum_builder import build_einsums
+from fuseflow.frontend.formats import store_operands
+from fuseflow.frontend.masks import recognise_masks
 from fuseflow.frontend.ops import OpGraph
 from fuseflow.frontend.options import ImportOptions
+from fuseflow.frontend.rewrite import prune
+from fuseflow.frontend.slices import resolve_slices
 from fuseflow.ir.einsum import EinsumGraph
 
 __all__ = ["lower_to_einsums"]
 
 
-def lower_to_einsums(graph: OpGraph, options: ImportOptions | None = None) -> EinsumGraph:
+def lower_to_einsums(
+    graph: OpGraph,
+    options: ImportOptions | None = None,
+    formats: Mapping[str, str] | None = None,
+) -> EinsumGraph:
     """Turn a graph of tensor operators into einsums over named indices.
 
+    Args:
+        graph: the operators; it is not changed.
+        options: what the user asks for.
+        formats: format texts that come with the model, by tensor name or glob; the user's win.
+
     Raises:
-        ModelError: if an operator cannot be spelled as einsums (rules I010 to I019), or a format
-            does not fit its tensor (I020).
+        ModelError: if an operator cannot be spelled as einsums (I010 to I015), or a format does
+            not fit its tensor (I020, I021).
     """
-    raise NotImplementedError
+    options = options or ImportOptions()
+    _refuse_empty(graph)
+    graph = resolve_slices(prune(graph))
+    graph = fold_numbers(recognise_masks(graph))
+    graph = expand_composites(graph, options.empty_rows)
+    result, operands = build_einsums(graph)
+    store_operands(result, operands, options, formats or {})
+    return result
+
+
+def _refuse_empty(graph: OpGraph) -> None:
+    findings = [
+        Finding(
+            "I011 empty-tensor",
+            f"shape {value.shape} has no elements",
+            Location(field=value.label or value.name),
+        )
+        for value in graph.values.values()
+        if not value.size
+    ]
+    if findings:
+        raise ModelError.from_findings(findings)

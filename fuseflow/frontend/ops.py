@@ -95,9 +95,13 @@ class ContractAttrs:
 
 @dataclass(frozen=True, slots=True)
 class DimAttrs:
-    """softmax, log_softmax: the dimension that is normalised."""
+    """softmax, log_softmax: the dimension that is normalised.
+
+    `zero_rows` says that the framework gives 0, not NaN, where all entries are -inf.
+    """
 
     dim: int
+    zero_rows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,8 @@ class OpValue:
     """A tensor of the graph. `data` is there for parameters, constants and bound inputs.
 
     `layout` is a format text ("dense,compressed") that the source itself states for this tensor,
-    for example by a sparse layout; `layout_rule` says which rule found it.
+    for example by a sparse layout; `layout_rule` says which rule found it. `label` is the name that
+    the user knows it by; names are unique, labels need not be.
     """
 
     name: str
@@ -183,6 +188,7 @@ class OpValue:
     data: npt.NDArray[Any] | None = None
     layout: str = ""
     layout_rule: str = ""
+    label: str = ""
 
     @property
     def is_constant(self) -> bool:

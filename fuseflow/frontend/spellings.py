@@ -91,7 +91,7 @@ def attention(
         scores = b.where(mask, scores, b.constant(np.float32(-np.inf)))
     if additive:
         scores = b.map("add", scores, additive)
-    return matmul(b, b.softmax(scores, -1), v)
+    return matmul(b, b.softmax(scores, -1, zero_rows=bool(mask)), v)
 
 
 SCALAR_FORMS = {

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: MIT
+"""Walks an exported torch program and builds the graph of tensor operators.
+
+Calls whose operands are all known (parameters, buffers, bound inputs) are evaluated by torch on the
+spot, so that masks, index arithmetic and pruned weights arrive as constants; only views of such
+tensors stay views, so that a transposed weight keeps its name. Every call that has no rule is
+reported, not only the first.
+
+Not here: the export itself (see `torch_import`), and what a call means (see `torch_rules`).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fuseflow.errors import Finding, Location, ModelError
+from fuseflow.frontend.builder import OpBuilder
+from fuseflow.frontend.location import describe, locate
+from fuseflow.frontend.ops import OpGraph, OpValue
+from fuseflow.frontend.torch_args import Call, Result
+from fuseflow.frontend.torch_rules import RULES
+from fuseflow.frontend.torch_shapes import VIEWS
+from fuseflow.frontend.torch_source import source_of
+from fuseflow.frontend.torch_values import (
+    Computed,
+    Known,
+    Unknown,
+    by_name,
+    leaves,
+    map_leaves,
+    name_of_result,
+    operator_name,
+    to_array,
+)
+from fuseflow.ir.einsum import Role, SourceLoc
+
+if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+    from torch.fx import Node
+
+__all__ = ["InputRecord", "read_program"]
+
+FROM_SHAPE = frozenset(
+    ("empty_like", "full_like", "new_full", "new_ones", "new_zeros", "ones_like", "zeros_like")
+)
+"""Operators that need only the shape of their operand."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputRecord:
+    """What is known about an input before the export: its name, data and sparse layout."""
+
+    name: str
+    data: torch.Tensor | None = None
+    layout: str = ""
+
+
+def read_program(
+    program: ExportedProgram,
+    name: str,
+    inputs: Sequence[InputRecord],
+    layouts: Mapping[str, str],
+    references: Sequence[npt.NDArray[np.float32]] = (),
+) -> OpGraph:
+    """Return the tensor operators of an exported program.
+
+    Args:
+        program: functional, after the empty decomposition.
+        name: name of the graph.
+        inputs: one record per tensor input, in order. Integers and booleans must have data: they
+            are bound as constants.
+        layouts: format texts of parameters and buffers that are or were sparse.
+        references: what the framework computed, one per output, or nothing.
+
+    Raises:
+        ModelError: I001 for every operator that has no rule, I002 for a dynamic shape, I007 for
+            an input without data that must have some, I009 for operands that do not fit.
+    """
+    reader = _Reader(program, name, inputs, layouts)
+    for node in program.graph.nodes:
+        reader.read(node)
+    reader.raise_findings()
+    reader.add_outputs(references)
+    return reader.builder.graph
+
+
+class _Reader:
+    """One walk over one program."""
+
+    def __init__(
+        self,
+        program: ExportedProgram,
+        name: str,
+        inputs: Sequence[InputRecord],
+        layouts: Mapping[str, str],
+    ) -> None:
+        self.builder = OpBuilder(name)
+        self._program = program
+        self._inputs = iter(inputs)
+        self._layouts = layouts
+        self._specs = {
+            spec.arg.name: spec
+            for spec in program.graph_signature.input_specs
+            if hasattr(spec.arg, "name")
+        }
+        self._values: dict[Node, Any] = {}
+        self._refused: dict[str, list[SourceLoc]] = {}
+        self._findings: list[Finding] = []
+        self._results: tuple[Any, ...] = ()
+
+    def read(self, node: Node) -> None:
+        """Read one node of the graph."""
+        if node.op == "placeholder":
+            self._values[node] = self._read_placeholder(node)
+        elif node.op == "call_function":
+            self.builder.source = source_of(node)
+            self._values[node] = self._read_call(node)
+        elif node.op == "output":
+            self._results = tuple(map_leaves(self._lookup, node.args[0]))
+        else:
+            self._values[node] = self._refuse(node, f"node of kind {node.op}")
+
+    def raise_findings(self) -> None:
+        """Raise one error for everything that could not be read."""
+        findings = [_finding(what, places) for what, places in sorted(self._refused.items())]
+        findings += self._findings
+        if findings:
+            raise ModelError.from_findings(findings)
+
+    def add_outputs(self, references: Sequence[npt.NDArray[np.float32]]) -> None:
+        """Declare the results of the model as `output`, or `output_0`, `output_1`, ..."""
+        specs = self._program.graph_signature.output_specs
+        pairs = zip(self._results, specs, strict=True)
+        results = [value for value, spec in pairs if spec.kind.name == "USER_OUTPUT"]
+        tensors = [value for value in results if isinstance(value, Computed | Known)]
+        for place, value in enumerate(tensors):
+            name = "output" if len(tensors) == 1 else f"output_{place}"
+            reference = references[place] if references else None
+            self.builder.output(name, self._name(value), reference)
+
+    def _lookup(self, argument: Any) -> Any:
+        import torch
+
+        return self._values[argument] if isinstance(argument, torch.fx.Node) else argument
+
+    # Operands.
+
+    def _read_placeholder(self, node: Node) -> Any:
+        spec = self._specs.get(node.name)
+        if spec is None or not hasattr(node.meta.get("val"), "shape"):
+            return None
+        if spec.kind.name == "USER_INPUT":
+            return self._read_input(node, next(self._inputs))
+        target = spec.target or node.name
+        state, constants = self._program.state_dict, self._program.constants
+        tensor = state[target] if target in state else constants[target]
+        role = Role.CONSTANT if spec.kind.name == "CONSTANT_TENSOR" else Role.PARAMETER
+        return Known(tensor, target, role, self._layouts.get(target, ""))
+
+    def _read_input(self, node: Node, record: InputRecord) -> Any:
+        meta = node.meta["val"]
+        if not all(isinstance(extent, int) for extent in meta.shape):
+            return self._note_dynamic(record.name, meta.shape)
+        if not meta.dtype.is_floating_point:
+            return self._bind(record)
+        data = None if record.data is None else to_array(record.data)
+        rule = "layout" if record.layout else ""
+        shape = tuple(meta.shape)
+        value = OpValue(record.name, shape, Role.INPUT, data, record.layout, rule)
+        return Computed(self.builder.add_value(value), shape, meta.dtype)
+
+    def _bind(self, record: InputRecord) -> Any:
+        """Take an input of integers or booleans as a constant: it decides what is computed."""
+        if record.data is None:
+            message = "an input of integers or booleans has no data"
+            where = Location(field=record.name)
+            self._findings.append(Finding("I007 unbound-input", message, where))
+            return Unknown()
+        self.builder.graph.notes.append(
+            f"input {record.name} is bound to its data: the graph holds for this data alone"
+        )
+        return Known(record.data, record.name)
+
+    def _note_dynamic(self, name: str, shape: Sequence[Any]) -> Unknown:
+        text = ", ".join(map(str, shape))
+        message = f"shape [{text}] has dimensions that are not fixed"
+        fix = "export without dynamic_shapes, at the sizes that are to be simulated"
+        where = Location(field=name)
+        self._findings.append(Finding("I002 dynamic-shape", message, where, fix))
+        return Unknown()
+
+    def _name(self, value: Computed | Known) -> str:
+        """Return the name of a value, and add a known tensor to the graph at its first use."""
+        if isinstance(value, Computed):
+            return value.name
+        if not value.name:
+            value.name = value.view() if value.view else self._add_known(value)
+        return value.name
+
+    def _add_known(self, value: Known) -> str:
+        data, label = to_array(value.tensor), value.label or "constant"
+        rule = "layout" if value.layout else ""
+        return self.builder.add_value(
+            OpValue(label, data.shape, value.role, data, value.layout, rule)
+        )
+
+    # Calls.
+
+    def _read_call(self, node: Node) -> Any:
+        from torch._ops import OpOverload
+
+        positional, keywords = map_leaves(self._lookup, (node.args, node.kwargs))
+        parts = leaves((positional, keywords))
+        if node.target is operator.getitem:
+            return self._item(node, *positional)
+        if not isinstance(node.target, OpOverload):
+            if any(isinstance(part, Computed | Known | Unknown) for part in parts):
+                return self._refuse(node, "not an ATen operator")
+            return node.target(*positional, **keywords)  # type: ignore[operator]
+        name = operator_name(node.target)
+        if name.startswith("_assert"):
+            return None
+        if any(isinstance(part, Unknown) for part in parts):
+            return Unknown() if name in RULES else self._refuse(node)
+        arguments = by_name(node.target, positional, keywords)
+        if name in FROM_SHAPE or not any(isinstance(part, Computed) for part in parts):
+            return self._evaluate(node, arguments)
+        return self._spell(node, arguments)
+
+    def _item(self, node: Node, group: Any, place: Any) -> Any:
+        if isinstance(group, Unknown):
+            return group
+        if isinstance(group, tuple | list) and place < len(group):
+            return group[place]
+        return self._refuse(node, f"result {place} of its operand")
+
+    def _spell(self, node: Node, arguments: Mapping[str, Any]) -> Any:
+        """Apply the rule of an operator."""
+        rule = RULES.get(operator_name(node.target))
+        if rule is None:
+            return self._refuse(node)
+        if not _first(node.meta["val"]).dtype.is_floating_point:
+            return self._refuse(node, "integers or booleans computed from an input")
+        try:
+            result = rule(self._call(node, arguments))
+        except ModelError as error:
+            self._findings.extend(error.findings)
+            return Unknown()
+        return self._computed(result, _first(node.meta["val"]).dtype)
+
+    def _computed(self, result: Result, dtype: torch.dtype) -> Any:
+        if isinstance(result, tuple):
+            return tuple(self._computed(each, dtype) for each in result)
+        return Computed(result, self.builder.shape(result), dtype)
+
+    def _call(self, node: Node, arguments: Mapping[str, Any]) -> Call:
+        def plain(part: Any) -> Any:
+            return self._name(part) if isinstance(part, Computed | Known) else part
+
+        texts = {name: part for name, part in arguments.items() if isinstance(part, str)}
+        values = {
+            name: map_leaves(plain, part) for name, part in arguments.items() if name not in texts
+        }
+        return Call(self.builder, values, texts, tuple(_first(node.meta["val"]).shape))
+
+    def _evaluate(self, node: Node, arguments: Mapping[str, Any]) -> Any:
+        """Let torch compute a call on known tensors."""
+        import torch
+
+        target: Any = node.target
+        if torch.Tag.nondeterministic_seeded in target.tags:
+            return self._refuse(node, "random numbers")
+        label = name_of_result([p for p in leaves(arguments) if isinstance(p, Known)])
+
+        def tensor(part: Any) -> Any:
+            if isinstance(part, Computed):
+                return torch.zeros(part.shape, dtype=part.dtype)
+            return part.tensor if isinstance(part, Known) else part
+
+        def wrap(part: Any) -> Any:
+            return Known(part, label) if isinstance(part, torch.Tensor) else part
+
+        with torch.no_grad():
+            result = map_leaves(wrap, target(**map_leaves(tensor, arguments)))
+        if isinstance(result, Known) and operator_name(target) in VIEWS:
+            sources = self.builder.sources
+            result.view = lambda: self._spell_view(node, arguments, sources)
+        return result
+
+    def _spell_view(
+        self, node: Node, arguments: Mapping[str, Any], sources: tuple[SourceLoc, ...]
+    ) -> str:
+        before, self.builder.sources = self.builder.sources, sources
+        try:
+            return str(VIEWS[operator_name(node.target)](self._call(node, arguments)))
+        finally:
+            self.builder.sources = before
+
+    def _refuse(self, node: Node, reason: str = "") -> Unknown:
+        source = source_of(node)
+        what = f"{source.op} ({reason})" if reason else source.op
+        self._refused.setdefault(what, []).append(source)
+        return Unknown()
+
+
+def _first(value: Any) -> Any:
+    """Return the (first) result that torch foresees for a node."""
+    return value[0] if isinstance(value, tuple | list) else value
+
+
+def _finding(what: str, sources: Sequence[SourceLoc]) -> Finding:
+    times = f"{len(sources)} times" if len(sources) > 1 else "once"
+    places = ", ".join(dict.fromkeys(describe(source) for source in sources))
+    message = f"{what} is not supported; it occurs {times}: {places}"
+    return Finding("I001 no-import-rule", message, locate(sources[0]))
