@@ -62,22 +62,18 @@ class RuleContext:
             raise self.error(f"its {what} must be constants")
         return [int(value) for value in array.reshape(-1)]
 
-    def number(self, name: str, beside: str) -> float | None:
-        """Return a known number that does not widen its partner, None for every other operand.
-
-        A parameter of one element is no number: its value is the model's, not the operator's.
-        """
+    def number(self, name: str, rank: int) -> float | None:
+        """Return a known number that does not widen a partner of that rank, else None."""
         array = self.live.known.get(name)
-        if array is None or array.size != 1 or name in self.node.origin.parameters:
+        if array is None or array.size != 1 or array.ndim > rank:
             return None
-        fits = beside not in self.live.known and array.ndim <= len(self.shape(beside))
-        return _shortest(array.reshape(())) if fits else None
+        return _shortest(array.reshape(()))
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Return the shape of a name of the file or of the builder."""
+        """Return the shape of a name of the file."""
         if name in self.live.known:
             return self.live.known[name].shape
-        return self.builder.shape(self.names.get(name, name))
+        return tuple(dim.dim_value for dim in self.live.types[name].tensor_type.shape.dim)
 
     def real(self, attribute: str) -> float:
         """Return an attribute that is a float32, as the shortest decimal that rounds to it."""

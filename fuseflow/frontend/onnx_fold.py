@@ -232,6 +232,9 @@ class _Folder:
             raise self._error("I217 constant-folding", proto, message) from error
         for name, result in zip(filter(None, proto.output), results, strict=True):
             self.live.known[name] = np.asarray(result)
+        # The legacy exporter writes a parameter that equals another one as a copy of it.
+        if proto.op_type == "Identity" and proto.input[0] in self.live.parameters:
+            self.live.parameters.add(proto.output[0])
 
     def _require_bounded(self, proto: onnx.NodeProto) -> None:
         if proto.op_type in _DATA_DEPENDENT or proto.op_type == "Constant":

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fuseflow.frontend.masks import NEVER
 from fuseflow.frontend.onnx_fold import LiveGraph, OnnxNode
 from fuseflow.frontend.onnx_source import Origin
 
@@ -32,9 +33,9 @@ _LEGACY_WEIGHT = "onnx::MatMul_"
 Array = npt.NDArray[Any]
 
 
-def recognise(live: LiveGraph, named: frozenset[str], opset: int) -> None:
-    """Replace spelled-out operators in place; `named` are the initializers of the file."""
-    surroundings = _Surroundings(live, {}, named, opset)
+def recognise(live: LiveGraph, opset: int) -> None:
+    """Replace spelled-out operators in place; `opset` is that of the file."""
+    surroundings = _Surroundings(live, {}, opset)
     producers = surroundings.producers
     nodes: list[OnnxNode] = []
     for node in live.nodes:
@@ -68,7 +69,6 @@ class _Surroundings:
 
     live: LiveGraph
     producers: dict[str, OnnxNode]
-    named: frozenset[str]
     opset: int
 
 
@@ -85,17 +85,21 @@ class _Match:
         """The graph of the root."""
         return self.around.live
 
-    def is_named(self, name: str) -> bool:
-        """Tell whether `name` is an initializer of the file."""
-        return name in self.around.named
+    def is_parameter(self, name: str) -> bool:
+        """Tell whether `name` is an array that the model owns, not one that was computed."""
+        return name in self.live.parameters
 
-    def producer(self, name: str, *ops: str) -> OnnxNode | None:
+    def peek(self, name: str, *ops: str) -> OnnxNode | None:
         """Return the node that computes `name`, if it is one of `ops` and of the same operator."""
         node = self.around.producers.get(name)
         same = node is not None and node.origin.operator == self.root.origin.operator
-        if node is None or not same or node.op not in ops:
-            return None
-        self.seen.update(dict.fromkeys(node.origins))
+        return node if node is not None and same and node.op in ops else None
+
+    def producer(self, name: str, *ops: str) -> OnnxNode | None:
+        """Return the same as `peek`, as a part of what the pattern replaces."""
+        node = self.peek(name, *ops)
+        if node is not None:
+            self.seen.update(dict.fromkeys(node.origins))
         return node
 
     def number(self, name: str) -> float | None:
@@ -253,7 +257,7 @@ def _plain_layer_norm(match: _Match) -> Sequence[OnnxNode] | None:
     root = match.root
     scale, shift = (match.live.known.get(root.input(place)) for place in (1, 2))
     has_parameters = bool(root.origin.parameters) or (
-        not root.origin.operator and match.is_named(root.input(1))
+        not root.origin.operator and match.is_parameter(root.input(1))
     )
     if has_parameters or scale is None or (root.input(2) and shift is None):
         return None
@@ -263,14 +267,24 @@ def _plain_layer_norm(match: _Match) -> Sequence[OnnxNode] | None:
 
 
 def _nan_guard(match: _Match) -> Sequence[OnnxNode] | None:
-    """``where(isnan(p), 0, p)`` behind a softmax: rows without any finite score give zero."""
+    """``where(isnan(p), 0, p)`` behind a softmax: a row of -inf alone gives zeros.
+
+    A mask of large finite numbers never gives NaN; then the guard does nothing.
+    """
     test = match.producer(match.root.input(0), "IsNaN")
     softmax = match.producer(match.root.input(2), "Softmax")
     if test is None or softmax is None or test.input(0) != softmax.outputs[0]:
         return None
     if match.number(match.root.input(1)) != 0:
         return None
-    return match.replaced("Softmax", softmax.input(0), **softmax.attrs, zero_rows=True)
+    zero_rows = not _adds_large_numbers(match, softmax.input(0))
+    return match.replaced("Softmax", softmax.input(0), **softmax.attrs, zero_rows=zero_rows)
+
+
+def _adds_large_numbers(match: _Match, name: str) -> bool:
+    addition = match.peek(name, "Add")
+    addends = [match.live.known.get(x) for x in addition.inputs] if addition else []
+    return any(a is not None and (np.isfinite(a) & (a <= NEVER)).any() for a in addends)
 
 
 def _attention_scale(match: _Match) -> Sequence[OnnxNode] | None:
@@ -307,14 +321,16 @@ def _linear_weight(match: _Match, constant: str) -> str | None:
     origin = match.root.origin
     if "aten.linear." in origin.operator:
         return origin.parameters[0] if origin.parameters else constant
-    is_legacy = constant.startswith(_LEGACY_WEIGHT) and match.is_named(constant) and origin.scope
+    is_legacy = (
+        constant.startswith(_LEGACY_WEIGHT) and match.is_parameter(constant) and origin.scope
+    )
     return f"{origin.scope}.weight" if is_legacy else None
 
 
 def _linear_bias(match: _Match) -> Sequence[OnnxNode] | None:
     """The bias of a linear layer, which the legacy exporter puts first."""
     bias, product = match.root.inputs
-    linear = match.producer(product, "MatMul")
+    linear = match.peek(product, "MatMul")
     if bias not in match.live.known or linear is None or not linear.attrs.get("transB"):
         return None
     if linear.origin.scope != match.root.origin.scope:
@@ -325,11 +341,13 @@ def _linear_bias(match: _Match) -> Sequence[OnnxNode] | None:
 def _parameter_names(match: _Match) -> Sequence[OnnxNode] | None:
     """Names of parameters that the exporter merged because they had equal values."""
     root, names = match.root, iter(match.root.origin.parameters)
-    constants = [name for name in root.inputs if match.is_named(name)]
+    constants = [name for name in root.inputs if match.is_parameter(name)]
     if len(constants) != len(root.origin.parameters):
         return None
     inputs = (
-        _store(match.live, next(names), match.live.known[name]) if match.is_named(name) else name
+        _store(match.live, next(names), match.live.known[name])
+        if match.is_parameter(name)
+        else name
         for name in root.inputs
     )
     return match.replaced(root.op, *inputs, **root.attrs)

@@ -60,7 +60,7 @@ def read_onnx(path: str | Path, options: ImportOptions) -> OpGraph:
     inputs = bind_inputs(model, options)
     arrays = {name: entry.array for name, entry in inputs.items()}
     live = fold(model, arrays, _SUPPORTED)
-    recognise(live, frozenset(model.constants), model.opset)
+    recognise(live, model.opset)
     context = _context(model, live, inputs)
     _translate(context)
     _add_outputs(context.builder, model, context, arrays if options.reference else None)

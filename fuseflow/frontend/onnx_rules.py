@@ -39,14 +39,14 @@ def _variadic(fn: str, c: RuleContext) -> str:
 def _combine(c: RuleContext, fn: str, names: tuple[str, ...]) -> str:
     """Apply a function of two scalars; a known number becomes a parameter of the function."""
     x, y = names
-    number = c.number(x, beside=y)
+    number = c.number(x, len(c.shape(y)))
     if number is not None:
         return spellings.scalar(c.builder, fn, c.name(y), number, reverse=True)
     return _apply(c, fn, c.name(x), y)
 
 
 def _apply(c: RuleContext, fn: str, left: str, name: str) -> str:
-    number = c.number(name, beside=left)
+    number = c.number(name, len(c.builder.shape(left)))
     if number is not None:
         return spellings.scalar(c.builder, fn, left, number)
     return c.builder.map(fn, left, c.name(name))
@@ -57,7 +57,7 @@ def _mean(c: RuleContext) -> str:
 
 
 def _pow(c: RuleContext) -> str:
-    exponent = c.number(c.node.input(1), beside=c.node.input(0))
+    exponent = c.number(c.node.input(1), len(c.shape(c.node.input(0))))
     if exponent is None:
         raise c.error("the exponent must be one constant number")
     return spellings.scalar(c.builder, "pow", c.value(0), exponent)
@@ -79,7 +79,7 @@ def _leaky_relu(c: RuleContext) -> str:
 
 
 def _prelu(c: RuleContext) -> str:
-    slope = c.number(c.node.input(1), beside=c.node.input(0))
+    slope = c.number(c.node.input(1), len(c.shape(c.node.input(0))))
     if slope is None:
         raise c.error("its slope must be one constant number")
     return c.builder.map("leaky_relu", c.value(0), parameters=(slope,))

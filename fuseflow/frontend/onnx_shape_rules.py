@@ -18,8 +18,7 @@ def _reshape(c: RuleContext) -> str:
 
 
 def _result_shape(c: RuleContext) -> tuple[int, ...]:
-    dims = c.live.types[c.node.outputs[0]].tensor_type.shape.dim
-    return tuple(dim.dim_value for dim in dims)
+    return c.shape(c.node.outputs[0])
 
 
 def _transpose(c: RuleContext) -> str:

@@ -1,0 +1,211 @@
+"""Every supported operator, one node at a time, computes what the runtime computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from fuseflow.errors import ModelError
+from fuseflow.frontend.onnx_rules import RULES
+from tests.frontend.onnx.build import DEFAULT_OPSET, SmallModel, assert_equals_reference, draw
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Live:
+    """An operand that is an input of the model."""
+
+    array: Array
+
+
+@dataclass(frozen=True)
+class Case:
+    """One node; operands that are arrays are constants, None is an absent operand."""
+
+    op: str
+    operands: tuple[Live | Array | None, ...]
+    attrs: dict[str, Any]
+    opset: int = DEFAULT_OPSET
+    outputs: int = 1
+
+    def __str__(self) -> str:
+        parts = [self.op, *(f"{key}={value}" for key, value in self.attrs.items())]
+        shapes = ["x".join(map(str, _array(x).shape)) for x in self.operands]
+        return "-".join([*parts, *shapes, f"opset{self.opset}"]).replace(" ", "")
+
+    def model(self) -> SmallModel:
+        names = [f"x{n}" if x is not None else "" for n, x in enumerate(self.operands)]
+        outputs = [f"y{n}" for n in range(self.outputs)]
+        return SmallModel(
+            inputs={n: x.array for n, x in zip(names, self.operands, strict=True) if _is_live(x)},
+            constants={n: x for n, x in zip(names, self.operands, strict=True) if _is_fixed(x)},
+            outputs=outputs,
+            opset=self.opset,
+        ).node(self.op, names, outputs, **self.attrs)
+
+
+def _is_live(operand: object) -> bool:
+    return isinstance(operand, Live)
+
+
+def _is_fixed(operand: object) -> bool:
+    return isinstance(operand, np.ndarray)
+
+
+def _array(operand: Live | Array | None) -> Array:
+    if operand is None:
+        return np.zeros(0)
+    return operand.array if isinstance(operand, Live) else operand
+
+
+def live(*shape: int, seed: int = 0) -> Live:
+    return Live(draw(*shape, seed=seed))
+
+
+def positive(*shape: int) -> Live:
+    return Live(np.abs(draw(*shape)))
+
+
+def ints(*values: int) -> Array:
+    return np.array(values, dtype=np.int64)
+
+
+def real(value: float) -> Array:
+    return np.array(value, dtype=np.float32)
+
+
+def case(op: str, *operands: Live | Array | None, **attrs: Any) -> Case:
+    opset, outputs = attrs.pop("opset", DEFAULT_OPSET), attrs.pop("outputs", 1)
+    return Case(op, operands, attrs, opset, outputs)
+
+
+MASK = np.array([[1, 0, 1], [1, 1, 0]], dtype=np.bool_)
+QUERIES, KEYS, VALUES = live(2, 2, 4, 3), live(2, 2, 5, 3, seed=1), live(2, 2, 5, 3, seed=2)
+ALLOWED = np.tri(4, 5, 1, dtype=np.bool_)
+
+CASES = [
+    *(case(op, live(2, 3)) for op in ("Abs", "Cos", "Erf", "Exp", "Neg", "Relu", "Sigmoid", "Sin")),
+    *(case(op, positive(2, 3)) for op in ("Log", "Sqrt", "Reciprocal")),
+    case("Tanh", live(2, 3)),
+    *(
+        case(op, live(2, 3), live(2, 3, seed=1))
+        for op in ("Add", "Sub", "Mul", "Div", "Max", "Min")
+    ),
+    *(case(op, live(2, 3), draw(3)) for op in ("Add", "Sub", "Mul", "Div", "Max")),
+    *(case(op, live(2, 3), real(1.5)) for op in ("Add", "Sub", "Mul", "Div", "Max", "Min")),
+    *(case(op, real(1.5), live(2, 3)) for op in ("Add", "Sub", "Mul", "Div", "Max", "Min")),
+    case("Add", live(3), draw(1, 1)),
+    case("Add", live(2, 1, 3), live(4, 1, seed=1)),
+    *(case(op, live(3), live(2, 3), draw(2, 1)) for op in ("Sum", "Mean", "Max", "Min")),
+    *(case("Pow", positive(2, 3), real(power)) for power in (2, 3, 0.5, -0.5, -1)),
+    case("Pow", live(2, 3), ints(2)),
+    case("Clip", live(2, 3), real(-0.5), real(1)),
+    case("Clip", live(2, 3), None, real(1)),
+    case("Clip", live(2, 3), real(-0.5)),
+    case("LeakyRelu", live(2, 3), alpha=0.2),
+    case("LeakyRelu", live(2, 3)),
+    case("PRelu", live(2, 3), real(0.1).reshape(1)),
+    case("Gelu", live(2, 3)),
+    case("Gelu", live(2, 3), approximate="tanh"),
+    case("MatMul", live(3, 4), live(4, 2, seed=1)),
+    case("MatMul", live(2, 3, 4), draw(4, 2)),
+    case("MatMul", live(2, 1, 3, 4), live(5, 4, 2, seed=1)),
+    case("MatMul", live(4), live(4, 2, seed=1)),
+    case("MatMul", live(3, 4), draw(4)),
+    case("Gemm", live(3, 4), draw(2, 4), draw(2), transB=1),
+    case("Gemm", live(4, 3), draw(4, 2), draw(3, 1), transA=1, alpha=0.5, beta=2.0),
+    case("Gemm", live(3, 4), draw(4, 2)),
+    case("Einsum", live(3, 4), live(4, 2, seed=1), equation="ij,jk->ik"),
+    case("Einsum", live(2, 3, 4), live(2, 4, 5, seed=1), equation="...ij,...jk->...ik"),
+    case("Einsum", live(3, 4), live(4, 2, seed=1), live(2, 5, seed=2), equation="ij,jk,kl->il"),
+    case("Softmax", live(2, 3)),
+    case("Softmax", live(2, 3, 4), axis=1),
+    case("LogSoftmax", live(2, 3), axis=0),
+    case("LayerNormalization", live(2, 3, 4), draw(4), draw(4, seed=1)),
+    case("LayerNormalization", live(2, 3, 4), draw(3, 4), axis=1, epsilon=0.1),
+    case("RMSNormalization", live(2, 3, 4), draw(4), opset=23),
+    *(
+        case(op, live(2, 3, 4), ints(1), opset=18)
+        for op in ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd")
+    ),
+    case("ReduceSum", live(2, 3, 4), ints(-1, 0), keepdims=0, opset=13),
+    case("ReduceMean", live(2, 3, 4), axes=[1], keepdims=0, opset=13),
+    case("ReduceMax", live(2, 3, 4), axes=[-1], opset=13),
+    case("ReduceSum", live(2, 3), keepdims=0),
+    case("ReduceMean", live(2, 3), keepdims=1),
+    case("ReduceL2", live(2, 3), ints(1)),
+    case("ReduceSumSquare", live(2, 3), ints(0)),
+    case("Reshape", live(2, 6), ints(0, 2, -1)),
+    case("Reshape", live(2, 6), ints(12)),
+    case("Flatten", live(2, 3, 4), axis=2),
+    case("Transpose", live(2, 3, 4)),
+    case("Transpose", live(2, 3, 4), perm=[1, 2, 0]),
+    case("Squeeze", live(2, 1, 3), ints(1)),
+    case("Squeeze", live(2, 1, 3)),
+    case("Unsqueeze", live(2, 3), ints(0, -1)),
+    case("Expand", live(3, 1), ints(2, 1, 4)),
+    case("Tile", live(2, 1), ints(1, 3)),
+    case("Tile", live(2, 3), ints(2, 1)),
+    case("Slice", live(4, 6), ints(1), ints(2**63 - 1), ints(0)),
+    case("Slice", live(4, 6), ints(0, -4), ints(2, -1)),
+    case("Split", live(2, 6), axis=1, outputs=3, opset=13),
+    case("Split", live(2, 7), axis=-1, num_outputs=3, outputs=3, opset=18),
+    case("Split", live(5, 2), ints(2, 3), outputs=2),
+    case("Concat", live(2, 3), live(2, 3, seed=1), axis=-1),
+    case("Gather", live(4, 3), np.array(-1, dtype=np.int64), axis=0),
+    case("Gather", live(2, 5), ints(1, 2, 3), axis=1),
+    case("Where", MASK, live(2, 3), real(0)),
+    case("Where", MASK, real(-1), live(2, 3)),
+    case("Where", MASK, live(2, 3), live(2, 3, seed=1)),
+    case("Where", Live(MASK), live(2, 3), real(0)),
+    case("Attention", QUERIES, KEYS, VALUES, opset=23),
+    case("Attention", QUERIES, KEYS, VALUES, ALLOWED, opset=23),
+    case("Attention", QUERIES, KEYS, VALUES, draw(4, 5), scale=0.3, opset=23),
+    case("Attention", QUERIES, KEYS, VALUES, is_causal=1, opset=23),
+    case("Attention", QUERIES, KEYS, VALUES, ALLOWED, is_causal=1, opset=23),
+    case(
+        "Attention",
+        live(2, 4, 6),
+        live(2, 5, 6, seed=1),
+        live(2, 5, 6, seed=2),
+        q_num_heads=2,
+        kv_num_heads=2,
+        opset=23,
+    ),
+    case("Swish", live(2, 3), opset=24),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_operator_equals_the_runtime(case: Case, tmp_path: Path) -> None:
+    assert_equals_reference(case.model().load(tmp_path))
+
+
+def test_every_rule_has_a_case() -> None:
+    made_by_patterns = {"Rsqrt"}
+    assert set(RULES) - {case.op for case in CASES} == made_by_patterns
+
+
+REFUSED = [
+    (case("Pow", live(2, 3), draw(2, 3)), "exponent"),
+    (case("Clip", live(2, 3), live()), "bounds"),
+    (case("PRelu", live(2, 3), draw(3)), "slope"),
+    (case("Gather", live(4, 3), ints(2, 0)), "consecutive"),
+    (case("Attention", QUERIES, live(2, 1, 5, 3), live(2, 1, 5, 3), opset=23), "grouped"),
+    (case("Attention", QUERIES, KEYS, VALUES, softcap=2.0, opset=23), "soft cap"),
+    (case("Swish", live(2, 3), alpha=2.0, opset=24), "alpha"),
+]
+
+
+@pytest.mark.parametrize(("case", "word"), REFUSED, ids=[str(case) for case, _ in REFUSED])
+def test_form_without_a_rule_is_refused(case: Case, word: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=word) as caught:
+        case.model().load(tmp_path)
+    assert caught.value.rule == "I002 unsupported-form"
+    assert caught.value.findings[0].where.node == "node_0"
