@@ -59,10 +59,11 @@ class ChannelKind(enum.IntEnum):
 class Cost:
     """Resolved times of a unit in cycles; which ones a kind uses is in docs/streams.md, section 3.
 
-    `ii` ticks per iteration, `latency` of an emitted value, `n_cost` ticks of a missing token in a
-    reduction, `flush_ii` ticks per entry that an accumulator emits, `startup` ticks before the
-    first iteration, `done` ticks after the end of the stream (gather, fork, val_write), `inner`
-    ticks per inner token that drop emits.
+    `ii` ticks per iteration, `latency` of an emitted value (array, alu, reduce), `n_cost` ticks of
+    a missing token in a reduction, `flush_ii` ticks per leaf that an accumulator emits, `startup`
+    ticks before the first iteration, `done` ticks at the end of the stream (fork, val_write: after
+    it; gather: one before removing the end of each of the lanes 1..done), `inner` ticks per inner
+    element that drop emits.
     """
 
     ii: int = 1

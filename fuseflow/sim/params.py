@@ -170,7 +170,8 @@ class ReduceParams:
     """reduce (val, shape? -> val): `op` is a key of REDUCTIONS. `init` starts every list.
 
     `empty` is the value of an empty list; `extent` the number of entries of a full list (None: no
-    correction). `tile_axis` "cols" folds the columns of a tile too; "" does not.
+    correction); an empty list is then all fill, whatever `empty`. `tile_axis` "cols" folds the
+    columns of a tile too; "" does not.
     """
 
     op: str
@@ -186,10 +187,12 @@ class SpaccParams:
     """spacc (crd_n .. crd_0, val, shape? -> crd_{n-1} .. crd_0, val) of order n >= 1.
 
     `full[i]` is the extent of the key on output port i if it is emitted densely, else 0; leaves
-    that this creates are `missing`.
+    that this creates are `missing` (with an extent: `init` corrected as in reduce). The first value
+    starts an entry.
     """
 
     op: str
+    init: float
     order: int
     full: tuple[int, ...]
     missing: Fill = 0.0

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""Run all units of a Machine until every one has finished or none can go on.
+
+The order in which units run decides nothing: tokens and stamps are those of a network of queues
+with local clocks. Units run in graph order, each for as long as it can.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+
+from fuseflow.sim.machine import Machine
+from fuseflow.sim.result import Blocked, DeadlockInfo, MachineResult, UnitResult
+from fuseflow.sim.twin.fifo import Fifo
+from fuseflow.sim.twin.ops import Copy, Emit, Op
+from fuseflow.sim.twin.process import Process
+from fuseflow.sim.twin.rules import RULES
+
+__all__ = ["run_twin"]
+
+WORD_BYTES = 4
+
+
+def run_twin(
+    machine: Machine, record: bool = False, *, max_cycles: int | None = None
+) -> MachineResult:
+    """Simulate a kernel token by token.
+
+    Args:
+        machine: the kernel; every channel has one producer and one consumer.
+        record: keep all tokens with their stamps.
+        max_cycles: units whose clock has passed this do nothing more.
+
+    Returns:
+        Figures, written arrays and, if wanted, streams. A deadlock is a result, not an error.
+
+    Raises:
+        GraphError: tokens do not fit each other or the data (rules of `fuseflow.sim.faults`).
+    """
+    fifos = _fifos(machine, record)
+    processes = [
+        Process(machine.name, unit, fifos, RULES[unit.kind], max_cycles) for unit in machine.units
+    ]
+    with np.errstate(all="ignore"):
+        _run_all(processes)
+    stuck = [process for process in processes if not process.finished]
+    limited = any(process.over_limit for process in stuck)
+    deadlock = _explain(processes, fifos) if stuck and not limited else None
+    return MachineResult(
+        units=tuple(_unit_result(process) for process in processes),
+        channels=tuple(fifo.result() for fifo in fifos),
+        elapsed=max((process.clock for process in processes), default=0),
+        complete=not stuck,
+        deadlock=deadlock,
+    )
+
+
+def _fifos(machine: Machine, record: bool) -> list[Fifo]:
+    ends = zip(machine.channels, machine.producers(), machine.consumers(), strict=True)
+    return [Fifo(machine.name, *end, record) for end in ends]
+
+
+def _run_all(processes: list[Process]) -> None:
+    """Run whoever was woken, the first in graph order first."""
+    ready = list(range(len(processes)))
+    queued = set(ready)
+
+    def wake(index: int) -> None:
+        if index not in queued:
+            queued.add(index)
+            heapq.heappush(ready, index)
+
+    while ready:
+        index = heapq.heappop(ready)
+        queued.discard(index)
+        if not processes[index].finished:
+            processes[index].run(wake)
+
+
+def _unit_result(process: Process) -> UnitResult:
+    return UnitResult(
+        clock=process.clock,
+        busy=process.busy,
+        flops=process.flops,
+        read_bytes=WORD_BYTES * process.words_read,
+        write_bytes=WORD_BYTES * process.words_written,
+        level=process.level,
+        values=process.values,
+    )
+
+
+def _explain(processes: list[Process], fifos: list[Fifo]) -> DeadlockInfo:
+    """Follow from the first stuck unit whom each waits for, until the chain bites its tail."""
+    index = next(i for i, process in enumerate(processes) if not process.finished)
+    chain: list[Blocked] = []
+    visited: dict[int, int] = {}
+    while index not in visited and not processes[index].finished:
+        visited[index] = len(chain)
+        blocked = _blocked(processes[index], index)
+        chain.append(blocked)
+        fifo = fifos[blocked.channel]
+        index = fifo.consumer if blocked.waits_for == "slot" else fifo.producer
+    cycle = tuple(chain[visited.get(index, 0) :])
+    kind = "capacity" if any(b.waits_for == "slot" for b in cycle) else "starvation"
+    return DeadlockInfo(kind, cycle)
+
+
+def _blocked(process: Process, index: int) -> Blocked:
+    op = process.waiting
+    assert op is not None
+    port = _full_port(process, op) if isinstance(op, Emit | Copy) else op.port  # type: ignore[union-attr]
+    is_slot = isinstance(op, Emit | Copy)
+    channels = process.unit.outputs if is_slot else process.unit.inputs
+    fifo = (process.outputs if is_slot else process.inputs)[port]
+    assert fifo is not None
+    return Blocked(
+        unit=index,
+        port=port,
+        channel=channels[port],
+        waits_for="slot" if is_slot else "token",
+        clock=process.clock,
+        index=fifo.sent,
+    )
+
+
+def _full_port(process: Process, op: Op) -> int:
+    if isinstance(op, Emit):
+        return op.port
+    return next(i for i, fifo in enumerate(process.outputs) if fifo and not fifo.has_room)
