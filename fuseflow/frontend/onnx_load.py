@@ -29,7 +29,7 @@ OPSETS = range(13, 27)
 # Calls of functions multiply; a model that is longer than this is not a model.
 _LIMIT_NODES = 200_000
 # Constants above this many elements are not needed to infer shapes.
-_SMALL = 1024
+SMALL = 1024
 _SPARSITY_KEY = "fuseflow.sparsity"
 
 Array = npt.NDArray[Any]
@@ -152,7 +152,7 @@ def _take_constants(model: OnnxFile) -> None:
     small: list[onnx.TensorProto] = []
     for tensor in graph.initializer:
         model.constants[tensor.name] = array = read_tensor(model.path, tensor)
-        if array.size <= _SMALL:
+        if array.size <= SMALL:
             small.append(onnx.numpy_helper.from_array(array, tensor.name))
         elif tensor.name not in declared:
             graph.input.append(_declare(tensor.name, tensor.data_type, array.shape))
