@@ -130,7 +130,7 @@ def _contract(op: Einsum, a: Dense, b: Dense, accumulate: type[np.floating[Any]]
         product = np.matmul(first, second).astype(np.float32)
     order = batch + rows + columns
     full = product.reshape([sizes[name] for name in order])
-    return np.ascontiguousarray(full.transpose([order.index(name) for name in output]))
+    return np.asarray(full.transpose([order.index(name) for name in output]), order="C")
 
 
 def _matrix(

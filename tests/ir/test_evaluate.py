@@ -34,7 +34,7 @@ def test_product_equals_numpy_einsum(
     a, b = arrays(*shapes)
     result = evaluate(make_graph([text], tensors={"A": a, "B": b}))["Z"]
     expected = np.einsum(subscripts, a, b)
-    assert result.dtype == np.float32
+    assert (result.dtype, result.shape) == (np.float32, expected.shape)
     np.testing.assert_array_equal(result, expected)
 
 
