@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""`ff-show`: any artifact, for people and scripts."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+
+from fuseflow.cli.common import Context, open_input, run, write_text
+from fuseflow.cli.console import use_colour
+from fuseflow.cli.parser import Parser
+
+__all__ = ["main", "make_parser"]
+
+DESCRIPTION = """Show an einsum graph, a dataflow program or a simulation report.
+
+  ff-import zoo:gcn | ff-fuse | ff-sim --check | ff-show --json"""
+
+
+def make_parser() -> Parser:
+    """Return the parser of the command."""
+    parser = Parser("ff-show", DESCRIPTION)
+    parser.add_input("an artifact of any kind")
+    views = parser.add_output("the view", data=False)
+    views.add_argument(
+        "--dot",
+        dest="view",
+        action="store_const",
+        const="dot",
+        help="draw the graph as DOT text, for Graphviz",
+    )
+    parser.add_argument("--kernel", metavar="NAME", help="with --dot: draw only this kernel")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return run(make_parser(), _execute, arguments)
+
+
+def _execute(context: Context) -> int:
+    args = context.args
+    text, remarks = _stored_view(context) if args.view in ("text", "json") else _drawn(context)
+    for remark in remarks:
+        context.console.note(remark)
+    write_text(args.output, text)
+    return 0
+
+
+def _stored_view(context: Context) -> tuple[str, tuple[str, ...]]:
+    from fuseflow.wire import view_source
+
+    return view_source(open_input(context.args.input), context.args.view)
+
+
+def _drawn(context: Context) -> tuple[str, tuple[str, ...]]:
+    from fuseflow.wire import read_any_artifact
+
+    artifact = read_any_artifact(open_input(context.args.input))
+    if context.args.view == "dot":
+        from fuseflow.cli.dot import draw
+
+        return draw(artifact.root, context.args.kernel), artifact.remarks
+    from fuseflow.cli.summary import render, summarize
+
+    to_terminal = context.args.output == "-" and sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if to_terminal else None
+    colour = to_terminal and use_colour(sys.stdout)
+    tables = summarize(artifact.root, artifact.provenance)
+    return render(tables, width, colour=colour), artifact.remarks

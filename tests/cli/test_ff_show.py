@@ -1,0 +1,160 @@
+"""`ff-show` shows every kind of artifact in every form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fuseflow.cli import ff_fuse, ff_show
+from fuseflow.ir.einsum import Role, Value
+from fuseflow.ir.hardware import HardwareConfig
+from fuseflow.ir.report import (
+    CheckResult,
+    Deadlock,
+    KernelStats,
+    NodeStats,
+    SimulationReport,
+    Totals,
+)
+from fuseflow.wire import Artifact, write_artifact
+from tests.cli.conftest import Result
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def program_file(call: Call, graph_file: Path) -> Path:
+    path = graph_file.with_name("program.pb")
+    assert call(ff_fuse.main, graph_file, "--strategy", "unfused", "-o", path).code == 0
+    return path
+
+
+@pytest.fixture
+def report_file(tmp_path: Path) -> Path:
+    node = NodeStats(4, "mul T", "alu", 5000, 3000, 2000, 40, 4, 2, 8, 0, ("T",))
+    kernel = KernelStats("k0", 5000, 40, 2, 8, 16, (node,))
+    report = SimulationReport(
+        "model",
+        HardwareConfig(),
+        [kernel],
+        Totals(5000, 40, 2, 8, 16, 1),
+        CheckResult(True, False, 0.5, 0.25, 1e-4, 1e-5, ("output Z: 1 of 6 elements differ",)),
+        [Value("Z", (3, 2), Role.INTERMEDIATE)],
+    )
+    path = tmp_path / "report.pb"
+    write_artifact(Artifact(report), path)
+    return path
+
+
+def shown(call: Call, *words: str | Path) -> str:
+    result = call(ff_show.main, *words)
+    assert (result.code, result.err) == (0, "")
+    return result.out.decode()
+
+
+def test_a_graph_is_shown_with_values_and_einsums(call: Call, graph_file: Path) -> None:
+    text = shown(call, graph_file)
+    assert text.startswith("EinsumGraph test\n")
+    assert "T[i,j] = add[k] mul(A[i,k], B[k,j])" in text
+    row = next(line for line in text.splitlines() if line.split()[:1] == ["A"])
+    assert row.split() == ["A", "input", "3x3", "dense,compressed", "0.333", "0"]
+
+
+def test_a_program_is_shown_with_its_kernels_and_how_it_was_made(
+    call: Call, program_file: Path
+) -> None:
+    text = shown(call, program_file)
+    assert text.startswith("DataflowProgram test\n")
+    assert "fuseflow 0" in text
+    kernels = text[text.index("\nkernels\n") : text.index("\noutputs\n")]
+    assert kernels.count("->") >= 2
+
+
+def test_a_report_is_shown_with_totals_and_verdict(call: Call, report_file: Path) -> None:
+    text = shown(call, report_file)
+    assert "5,000" in text
+    assert "check FAILED: largest error absolute 0.5, relative 0.25" in text
+    assert "output Z: 1 of 6 elements differ" in text
+    assert "4 mul T" in text
+
+
+def test_an_incomplete_report_says_so(call: Call, tmp_path: Path) -> None:
+    deadlock = Deadlock("k0", "capacity", ('node 3 "join": waits for room on stream 7',))
+    report = SimulationReport("m", HardwareConfig(), complete=False, deadlock=deadlock)
+    write_artifact(Artifact(report), tmp_path / "r.pb")
+    text = shown(call, tmp_path / "r.pb")
+    assert "INCOMPLETE" in text
+    assert "DEADLOCK (capacity) in kernel k0" in text
+    assert "waits for room on stream 7" in text
+    assert "outputs were not checked" in text
+
+
+def test_the_json_of_a_report_has_the_promised_keys(call: Call, report_file: Path) -> None:
+    plain = json.loads(shown(call, report_file, "--json"))
+    counts = {"cycles", "tokens", "flops", "dram_read_bytes", "dram_write_bytes"}
+    assert plain["totals"].keys() == counts | {"kernels"}
+    assert all(isinstance(number, int) for number in plain["totals"].values())
+    assert plain["check"].keys() >= {"performed", "passed", "max_abs_error", "max_rel_error"}
+    assert plain["kernels"][0].keys() >= counts | {"name", "nodes"}
+    assert plain["kernels"][0]["nodes"][0]["busy"] == 3000
+
+
+def test_wide_tables_are_whole_in_a_file(call: Call, program_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "summary.txt"
+    assert shown(call, program_file, "-o", out) == ""
+    text = out.read_text()
+    assert "\x1b" not in text
+    assert "…" not in text
+    assert not any(line.endswith(" ") for line in text.splitlines())
+
+
+def test_a_graph_is_drawn_with_an_edge_per_operand(call: Call, graph_file: Path) -> None:
+    lines = shown(call, graph_file, "--dot").splitlines()
+    assert lines[0] == 'digraph "test" {'
+    assert lines[-1] == "}"
+    edges = [line.strip() for line in lines if "->" in line]
+    assert edges[:2] == [
+        '"value A" -> "T" [label="A"]',
+        '"value B" -> "T" [label="B"]',
+    ]
+    assert len(edges) == 4
+
+
+def test_a_program_is_drawn_with_every_stream(call: Call, program_file: Path) -> None:
+    plain = json.loads(shown(call, program_file, "--json"))
+    text = shown(call, program_file, "--dot")
+    streams = sum(len(kernel["streams"]) for kernel in plain["kernels"])
+    nodes = sum(len(kernel["nodes"]) for kernel in plain["kernels"])
+    lines = text.splitlines()
+    assert len([line for line in lines if "->" in line]) == streams
+    assert len([line for line in lines if "[label=" in line and "->" not in line]) == nodes
+    assert text.count("{") == text.count("}")
+
+
+def test_one_kernel_can_be_drawn_alone(call: Call, program_file: Path) -> None:
+    plain = json.loads(shown(call, program_file, "--json"))
+    name = plain["kernels"][1]["name"]
+    text = shown(call, program_file, "--dot", "--kernel", name)
+    assert text.count("subgraph") == 1
+    assert f'label="{name}"' in text
+
+
+def test_names_with_quotes_are_drawn_safely(call: Call, tmp_path: Path) -> None:
+    from fuseflow.ir.einsum import Access, Einsum, EinsumGraph
+
+    value = Value('a"b', (2,), Role.INPUT)
+    op = Einsum("back\\slash", Access("z", ("i",)), "relu", (Access('a"b', ("i",)),))
+    graph = EinsumGraph("g", {'a"b': value, "z": Value("z", (2,), Role.INTERMEDIATE)}, [op])
+    write_artifact(Artifact(graph), tmp_path / "g.pb")
+    text = shown(call, tmp_path / "g.pb", "--dot")
+    assert '"value a\\"b" -> "back\\\\slash" [label="a\\"b"]' in text
+
+
+def test_what_cannot_be_drawn_is_refused(call: Call, program_file: Path, report_file: Path) -> None:
+    result = call(ff_show.main, program_file, "--dot", "--kernel", "nowhere")
+    assert (result.code, result.out) == (2, b"")
+    assert 'U009: graph "test": there is no kernel "nowhere"' in result.err
+    assert call(ff_show.main, report_file, "--dot").code == 2
