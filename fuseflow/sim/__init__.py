@@ -4,3 +4,7 @@
 `build` flattens a kernel to a `Machine`; a simulator (`twin`, `engine`) runs it; `run` walks the
 kernels of a program, hands tensors on, and writes the report.
 """
+
+from fuseflow.sim.run import simulate
+
+__all__ = ["simulate"]

@@ -27,12 +27,12 @@ __all__ = [
     "wrong_result",
 ]
 
-MISALIGNED = "S001"
-OUT_OF_RANGE = "S002"
-OVERFULL = "S003"
-MALFORMED = "S004"
-SCRAMBLED = "S005"
-RESULT = "S006"
+MISALIGNED = "S001 misaligned"
+OUT_OF_RANGE = "S002 out-of-range"
+OVERFULL = "S003 overfull"
+MALFORMED = "S004 malformed"
+SCRAMBLED = "S005 scrambled"
+RESULT = "S006 wrong-result"
 
 
 def misaligned(kernel: str, unit: str, heads: Mapping[str, tuple[int, Token]]) -> GraphError:

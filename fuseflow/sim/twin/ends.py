@@ -66,7 +66,7 @@ def val_write(unit: Process) -> Rule:
             break
         if is_element(token):
             position = ref[0] if placed else len(written)
-            if params.positions is not None and position >= params.positions:
+            if params.positions is not None and not 0 <= position < params.positions:
                 raise unit.out_of_range("reference", position, params.positions)
             written.append((position, fill if token is MISSING else token))
             yield Tick(unit.cost.ii)

@@ -49,7 +49,7 @@ def array(unit: Process) -> Rule:
             yield Emit(0, token)
         elif token is MISSING:
             yield Emit(0, fill)
-        elif token >= params.positions:
+        elif not 0 <= token < params.positions:
             raise unit.out_of_range("reference", token, params.positions)
         elif params.values is None:
             yield Emit(0, one, unit.cost.latency)

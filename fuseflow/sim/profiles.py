@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""Cost profiles: what each kind of unit and each channel costs, with the user's overrides.
+
+`comal` charges as the simulator Comal does (without its memory); `native` charges what a machine
+with one token per channel and cycle can do. The tables are in docs/streams.md, section 3.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from fuseflow.errors import Location, UsageError
+from fuseflow.ir.dataflow import AluAttrs, Node, NodeAttrs, Op, ReduceAttrs, SpaccAttrs
+from fuseflow.ir.hardware import HardwareConfig, NodeCost
+from fuseflow.ir.scalar import REDUCTIONS, SCALAR_FUNCTIONS
+from fuseflow.sim.machine import Cost
+
+__all__ = ["PROFILES", "Profile", "check_hardware", "cost_of", "require_known", "signal_cost"]
+
+MEMORY_MODELS = ("ideal", "comal-hbm", "hbm2")
+SIGNAL = "repsig"
+FUNCTIONS: Mapping[str, Iterable[str]] = {
+    Op.ALU: SCALAR_FUNCTIONS,
+    Op.REDUCE: REDUCTIONS,
+    Op.SPACC: REDUCTIONS,
+}
+LATENT = (Op.ARRAY, Op.ALU, Op.REDUCE)
+"""Kinds whose values may take several cycles; all others emit in the next cycle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a profile decides beyond single nodes.
+
+    `capacity`: tokens per channel unless said otherwise. `signals`: a signal generator stands
+    before every repeat. `lookahead`: a repeat peeks behind every element. `channel_words`: words
+    per cycle and channel (0: any number). `lanes`: words of a tile that arithmetic takes per cycle
+    (0: all). The rest are defaults of `Cost`.
+    """
+
+    capacity: int | None
+    signals: bool
+    lookahead: bool
+    channel_words: int
+    lanes: int
+    flush_ii: int
+    inner: int
+    done: int
+
+    def interval(self, tile: tuple[int, ...]) -> int:
+        """Return the cycles that one token occupies a channel."""
+        return math.ceil(math.prod(tile) / self.channel_words) if self.channel_words else 0
+
+
+PROFILES = {
+    "comal": Profile(None, True, True, 0, 0, flush_ii=0, inner=0, done=1),
+    "native": Profile(1024, False, False, 16, 16, flush_ii=1, inner=1, done=0),
+}
+
+
+def check_hardware(hardware: HardwareConfig) -> Profile:
+    """Return the profile that the hardware names.
+
+    Raises:
+        UsageError: an unknown profile, memory model, node kind or function, or a negative figure;
+            or a memory model other than ideal, which this version does not simulate.
+    """
+    timing, memory = hardware.timing, hardware.memory.model
+    require_known("U301 unknown-profile", "profile", timing.profile, PROFILES)
+    require_known("U302 unknown-memory", "memory model", memory, MEMORY_MODELS)
+    if memory != "ideal":
+        raise UsageError(
+            "U303 memory-model",
+            f'memory model "{memory}" is not simulated by this version',
+            where=Location(field="memory.model"),
+            fix="use the memory model ideal",
+        )
+    if timing.capacity is not None and timing.capacity < 1:
+        raise _bad_figure("timing.capacity", timing.capacity, 1)
+    for override in timing.costs:
+        _check_override(override)
+    return PROFILES[timing.profile]
+
+
+def _check_override(override: NodeCost) -> None:
+    require_known("U304 unknown-kind", "node kind", override.kind, [*Op, SIGNAL])
+    if override.fn:
+        known = FUNCTIONS.get(override.kind, ())
+        require_known("U305 unknown-function", "function", override.fn, known)
+    for name in ("ii", "latency", "n_cost", "flush_ii", "startup"):
+        value = getattr(override, name)
+        if value is not None and value < 0:
+            raise _bad_figure(f"timing.costs.{name}", value, 0)
+    if override.latency is not None and override.kind not in LATENT:
+        raise UsageError(
+            "U306 no-latency",
+            f'a node of kind "{override.kind}" emits in the next cycle and has no latency',
+            where=Location(field="timing.costs.latency"),
+            fix=f"only {', '.join(LATENT)} have one",
+        )
+
+
+def _bad_figure(field: str, value: int, least: int) -> UsageError:
+    where = Location(field=field)
+    return UsageError("U307 bad-figure", f"{value} is less than {least}", where=where)
+
+
+def require_known(rule: str, what: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a name that is not known, with the nearest one that is (UsageError)."""
+    names = sorted(known)
+    if name in names:
+        return
+    near = difflib.get_close_matches(name, names, n=1)
+    fix = f'did you mean "{near[0]}"?' if near else f"known are: {', '.join(names) or 'none'}"
+    raise UsageError(rule, f'unknown {what} "{name}"', fix=fix)
+
+
+def cost_of(
+    node: Node, profile: Profile, overrides: Iterable[NodeCost], tile: tuple[int, ...]
+) -> Cost:
+    """Return the cost of a node whose values are of shape `tile` (() for numbers)."""
+    base = _tile_cost(node, profile, tile) if tile else Cost()
+    base = replace(base, done=_done_ticks(node, profile))
+    if node.op is Op.SPACC:
+        base = replace(base, flush_ii=profile.flush_ii)
+    if node.op is Op.DROP:
+        base = replace(base, inner=profile.inner)
+    return _overridden(base, node.op, _function(node.attrs), overrides)
+
+
+def signal_cost(overrides: Iterable[NodeCost]) -> Cost:
+    """Return the cost of the hidden signal generator before a repeat."""
+    return _overridden(Cost(), SIGNAL, "", overrides)
+
+
+def _tile_cost(node: Node, profile: Profile, tile: tuple[int, ...]) -> Cost:
+    words = math.prod(tile)
+    share = math.ceil(words / profile.lanes) if profile.lanes else 1
+    if node.op is Op.ARRAY:
+        return Cost(latency=words)
+    if isinstance(node.attrs, AluAttrs):
+        return Cost(ii=share, latency=words if len(node.attrs.fills) == 2 else tile[0])
+    if node.op is Op.REDUCE:
+        return Cost(ii=share, latency=words)
+    return Cost(ii=share) if node.op is Op.SPACC else Cost()
+
+
+def _done_ticks(node: Node, profile: Profile) -> int:
+    if node.op is Op.GATHER:
+        lanes = len(node.inputs) - 1
+        return lanes - 1 if profile.done else min(1, lanes - 1)
+    return profile.done if node.op in (Op.FORK, Op.VAL_WRITE) else 0
+
+
+def _function(attrs: NodeAttrs) -> str:
+    if isinstance(attrs, AluAttrs):
+        return attrs.fn
+    return attrs.op if isinstance(attrs, ReduceAttrs | SpaccAttrs) else ""
+
+
+def _overridden(base: Cost, kind: str, fn: str, overrides: Iterable[NodeCost]) -> Cost:
+    """Apply the overrides of a kind, then those of its function; a later one wins."""
+    fitting = [o for o in overrides if o.kind == kind and o.fn in ("", fn)]
+    for override in sorted(fitting, key=lambda o: o.fn != ""):
+        figures = {
+            name: getattr(override, name)
+            for name in ("ii", "latency", "n_cost", "flush_ii", "startup")
+            if getattr(override, name) is not None
+        }
+        base = replace(base, **figures)
+    return base
