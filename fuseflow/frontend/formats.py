@@ -116,7 +116,7 @@ def _levels_per_dimension(
 def _stored_array(operand: StoredOperand) -> npt.NDArray[np.float32]:
     data = np.asarray(operand.source.data).astype(np.float32)
     order = operand.store_as(range(len(operand.extents)))
-    return np.ascontiguousarray(data.reshape(operand.extents).transpose(order))
+    return data.reshape(operand.extents).transpose(order).copy()
 
 
 def _choose(

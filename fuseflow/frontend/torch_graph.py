@@ -52,6 +52,9 @@ FROM_SHAPE = frozenset(
 )
 """Operators that need only the shape of their operand."""
 
+LOOKUPS = frozenset(("embedding",))
+"""Operators that are work for the machine even where everything they read is bound."""
+
 
 @dataclass(frozen=True, slots=True)
 class InputRecord:
@@ -186,7 +189,7 @@ class _Reader:
         self.builder.graph.notes.append(
             f"input {record.name} is bound to its data: the graph holds for this data alone"
         )
-        return Known(record.data, record.name)
+        return Known(record.data, record.name, is_bound=True)
 
     def _note_dynamic(self, name: str, shape: Sequence[Any]) -> Unknown:
         text = ", ".join(map(str, shape))
@@ -230,7 +233,9 @@ class _Reader:
         if any(isinstance(part, Unknown) for part in parts):
             return Unknown() if name in RULES else self._refuse(node)
         arguments = by_name(node.target, positional, keywords)
-        if name in FROM_SHAPE or not any(isinstance(part, Computed) for part in parts):
+        is_known = not any(isinstance(part, Computed) for part in parts)
+        is_lookup = name in LOOKUPS and any(_is_bound(part) for part in parts)
+        if name in FROM_SHAPE or (is_known and not is_lookup):
             return self._evaluate(node, arguments)
         return self._spell(node, arguments)
 
@@ -277,7 +282,8 @@ class _Reader:
         target: Any = node.target
         if torch.Tag.nondeterministic_seeded in target.tags:
             return self._refuse(node, "random numbers")
-        label = name_of_result([p for p in leaves(arguments) if isinstance(p, Known)])
+        known = [part for part in leaves(arguments) if isinstance(part, Known)]
+        label, is_bound = name_of_result(known), any(map(_is_bound, known))
 
         def tensor(part: Any) -> Any:
             if isinstance(part, Computed):
@@ -285,7 +291,9 @@ class _Reader:
             return part.tensor if isinstance(part, Known) else part
 
         def wrap(part: Any) -> Any:
-            return Known(part, label) if isinstance(part, torch.Tensor) else part
+            if not isinstance(part, torch.Tensor):
+                return part
+            return Known(part, label, is_bound=is_bound)
 
         with torch.no_grad():
             result = map_leaves(wrap, target(**map_leaves(tensor, arguments)))
@@ -308,6 +316,10 @@ class _Reader:
         what = f"{source.op} ({reason})" if reason else source.op
         self._refused.setdefault(what, []).append(source)
         return Unknown()
+
+
+def _is_bound(part: Any) -> bool:
+    return isinstance(part, Known) and part.is_bound
 
 
 def _first(value: Any) -> Any:

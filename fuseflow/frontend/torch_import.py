@@ -7,9 +7,12 @@ Not here: what an operator means (see `torch_rules`), and which modules there ar
 from __future__ import annotations
 
 import copy
+import logging
+import operator
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +73,7 @@ def import_torch(
             expressed (I001 to I021).
     """
     options = options or ImportOptions()
-    frozen = copy.deepcopy(module).eval().requires_grad_(False)
+    frozen = _frozen_copy(module)
     inputs = tuple(each.detach() for each in args)
     layouts = _layouts(frozen)
     references = _run(frozen, inputs) if options.reference else []
@@ -100,19 +103,41 @@ def import_pt2(
     if not path.is_file():
         raise UsageError("U110 no-file", "there is no such file", where=Location(file=str(path)))
     try:
-        program = torch.export.load(path)
+        with _quiet():
+            program = torch.export.load(path)
     except Exception as error:
         message = f"torch cannot load it as an exported program: {_first_line(error)}"
         raise ModelError("I005 bad-pt2", message, where=Location(file=str(path))) from error
     args, _ = program.example_inputs or ((), {})
     data = [each for each in args if isinstance(each, torch.Tensor)]
     references = _run(program.module(), args) if data and options.reference else []
-    functional = program.run_decompositions({})
+    with _quiet():
+        functional = program.run_decompositions({})
     names = _placeholder_names(functional)
     tensors: Sequence[torch.Tensor | None] = data or [None] * len(names)
     records = [InputRecord(n, each) for n, each in zip(names, tensors, strict=True)]
     graph = read_program(functional, name or path.stem, records, {}, references)
     return lower_to_einsums(graph, options)
+
+
+def _frozen_copy(module: nn.Module) -> nn.Module:
+    """Return a copy in eval mode and without gradients.
+
+    torch cannot copy compressed layouts, nor what pruning computed from parameters, by itself; and
+    a compressed parameter with a gradient would make the export end the process.
+    """
+    import torch
+
+    memo: dict[int, Any] = {}
+    for part in module.modules():
+        for tensor in (*part._parameters.values(), *part._buffers.values(), *vars(part).values()):
+            if not isinstance(tensor, torch.Tensor):
+                continue
+            if tensor.layout != torch.strided or tensor.grad_fn is not None:
+                plain = tensor.detach().clone()
+                is_parameter = isinstance(tensor, torch.nn.Parameter)
+                memo[id(tensor)] = torch.nn.Parameter(plain, False) if is_parameter else plain
+    return copy.deepcopy(module, memo).eval().requires_grad_(False)
 
 
 def _run(module: Any, args: Sequence[Any]) -> list[npt.NDArray[np.float32]]:
@@ -133,25 +158,42 @@ def _run(module: Any, args: Sequence[Any]) -> list[npt.NDArray[np.float32]]:
 
 
 def _export(module: nn.Module, args: tuple[torch.Tensor, ...]) -> ExportedProgram:
-    """Export without decomposing anything; sparse weights are made dense if torch needs that."""
+    """Export without decomposing anything; sparse tensors are made dense if torch needs that."""
+    try:
+        return _attempt_export(module, args)
+    except Exception as error:  # torch raises anything
+        first = error
+    dense = tuple(each.to_dense() if _layout_of(each) else each for each in args)
+    if not _make_dense(module) and all(map(operator.is_, dense, args)):
+        raise _export_error(first) from first
+    for inputs in (args, dense):
+        try:
+            return _attempt_export(module, inputs)
+        except Exception as error:
+            last = error
+    raise _export_error(last) from last
+
+
+def _attempt_export(module: nn.Module, args: tuple[torch.Tensor, ...]) -> ExportedProgram:
     import torch
 
-    def attempt() -> ExportedProgram:
-        with torch.no_grad(), warnings.catch_warnings():
-            # torch warns about its own internals, which the user can do nothing about.
-            warnings.simplefilter("ignore")
-            program: ExportedProgram = torch.export.export(module, args, strict=False)
-            return program.run_decompositions({})
+    with torch.no_grad(), _quiet():
+        program: ExportedProgram = torch.export.export(module, args, strict=False)
+        functional: ExportedProgram = program.run_decompositions({})
+        return functional
 
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch from reporting on its own internals; its exceptions say what matters."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
-        return attempt()
-    except Exception as error:
-        if not _make_dense(module):
-            raise _export_error(error) from error
-    try:
-        return attempt()
-    except Exception as error:
-        raise _export_error(error) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _export_error(error: Exception) -> ModelError:

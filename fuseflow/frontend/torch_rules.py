@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from fuseflow.frontend import spellings
+from fuseflow.frontend.ops import OpValue
 from fuseflow.frontend.torch_args import Call, Rule
 from fuseflow.frontend.torch_shapes import SHAPE_RULES
+from fuseflow.ir.einsum import Role
 
 __all__ = ["RULES"]
 
@@ -278,6 +280,20 @@ def _repeat_heads(call: Call, x: str, heads: int) -> str:
     return b.reshape(grouped, (*batch, heads, rows, width))
 
 
+def _embedding(call: Call) -> str:
+    """Multiply the table by a sparse input with a single one per token: its row of the table."""
+    b, indices = call.builder, call.tensor("indices")
+    tokens = b.graph.values[indices]
+    rows = b.shape(call.tensor("weight"))[0]
+    places = np.asarray(tokens.data)[..., None]
+    one_hot = np.zeros((*tokens.shape, rows), dtype=np.float32)
+    np.put_along_axis(one_hot, places, 1, axis=-1)
+    layout = ",".join(["compressed"] * one_hot.ndim)
+    label = tokens.label or indices
+    value = OpValue(label, one_hot.shape, Role.INPUT, one_hot, layout, "one-hot", label)
+    return spellings.matmul(b, b.add_value(value), call.tensor("weight"))
+
+
 # Choices.
 
 
@@ -322,6 +338,7 @@ RULES: Mapping[str, Rule] = {
     "div": _div,
     "dot": _matmul("self", "tensor"),
     "einsum": _einsum,
+    "embedding": _embedding,
     "gelu": _gelu,
     "hardtanh": _clamp("min_val", "max_val"),
     "layer_norm": _layer_norm,

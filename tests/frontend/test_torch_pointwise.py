@@ -1,0 +1,121 @@
+"""Functions of scalars: each gives what eager torch gives, in one einsum."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tests.frontend.imports import draw, functions, imported, only
+
+Map = Callable[..., Tensor]
+
+POSITIVE = {"log", "sqrt", "rsqrt"}
+UNARY: dict[str, Map] = {
+    "abs": torch.abs,
+    "cos": torch.cos,
+    "erf": torch.erf,
+    "exp": torch.exp,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
+    "log": torch.log,
+    "neg": torch.neg,
+    "reciprocal": torch.reciprocal,
+    "relu": F.relu,
+    "rsqrt": torch.rsqrt,
+    "sigmoid": torch.sigmoid,
+    "silu": F.silu,
+    "sin": torch.sin,
+    "sqrt": torch.sqrt,
+    "square": torch.square,
+    "tanh": torch.tanh,
+}
+
+
+@pytest.mark.parametrize("fn", UNARY)
+def test_unary_function_is_one_einsum(fn: str) -> None:
+    x = draw(3, 5).abs() + 0.1 if fn in POSITIVE else draw(3, 5)
+    assert functions(imported(UNARY[fn], x)) == [fn]
+
+
+NUMBERS: dict[str, tuple[Map, str, tuple[float, ...]]] = {
+    "x + 2": (lambda x: x + 2, "add_scalar", (2.0,)),
+    "2 + x": (lambda x: 2 + x, "add_scalar", (2.0,)),
+    "x - 2": (lambda x: x - 2, "add_scalar", (-2.0,)),
+    "2 - x": (lambda x: 2 - x, "rsub_scalar", (2.0,)),
+    "x * 3": (lambda x: x * 3, "mul_scalar", (3.0,)),
+    "x / 3": (lambda x: x / 3, "div_scalar", (3.0,)),
+    "3 / x": (lambda x: 3 / x, "mul_scalar", (3.0,)),
+    "1 / x": (lambda x: 1 / x, "reciprocal", ()),
+    "x ** 2": (lambda x: x**2, "square", ()),
+    "x ** 3": (lambda x: x**3, "pow_scalar", (3.0,)),
+    "x ** -1": (lambda x: x**-1, "reciprocal", ()),
+    "clamp from below": (lambda x: x.clamp(min=0.5), "max_scalar", (0.5,)),
+    "clamp from above": (lambda x: x.clamp(max=0.5), "min_scalar", (0.5,)),
+    "maximum with a tensor": (lambda x: torch.maximum(x, torch.tensor(0.5)), "max_scalar", (0.5,)),
+    "relu6": (lambda x: F.relu6(x * 9), "min_scalar", (6.0,)),
+    "add with alpha": (lambda x: torch.add(x, 2.0, alpha=3), "add_scalar", (6.0,)),
+    "a number as a tensor": (lambda x: x * torch.tensor([[4.0]]), "mul_scalar", (4.0,)),
+}
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_number_becomes_a_parameter(text: str) -> None:
+    function, fn, parameters = NUMBERS[text]
+    graph = imported(function, draw(3, 5))
+    assert (graph.einsums[-1].fn, graph.einsums[-1].parameters) == (fn, parameters)
+    assert sum(value.tensor is not None for value in graph.values.values()) == 1
+
+
+@pytest.mark.parametrize("function", [lambda x: x + 0, lambda x: x * 1, lambda x: x / 1])
+def test_neutral_number_leaves_no_einsum(function: Map) -> None:
+    assert functions(imported(lambda x: torch.relu(function(x)), draw(4))) == ["relu"]
+
+
+BINARY: dict[str, Map] = {
+    "add": torch.add,
+    "div": torch.div,
+    "max": torch.maximum,
+    "min": torch.minimum,
+    "mul": torch.mul,
+    "sub": torch.sub,
+}
+
+
+@pytest.mark.parametrize("fn", BINARY)
+@pytest.mark.parametrize("shape", [(3, 5), (5,), (3, 1), (1, 5), (2, 3, 5), (1, 1, 5)])
+def test_binary_function_broadcasts(fn: str, shape: tuple[int, ...]) -> None:
+    assert functions(imported(BINARY[fn], draw(3, 5), draw(*shape, seed=1))) == [fn]
+
+
+def test_broadcast_operand_lacks_the_index() -> None:
+    op = only(imported(torch.add, draw(3, 5), draw(3, 1, seed=1)))
+    assert [len(access.indices) for access in op.operands] == [2, 1]
+    assert op.operands[1].indices == op.operands[0].indices[:1]
+
+
+def test_outer_sum_has_an_index_of_each_operand() -> None:
+    op = only(imported(lambda x, y: x[:, None] + y, draw(3), draw(4, seed=1)))
+    assert str(op).endswith("= add(args_0[i], args_1[j])")
+
+
+def test_subtraction_with_alpha_scales_the_other_operand() -> None:
+    graph = imported(lambda x, y: torch.sub(x, y, alpha=2), draw(3), draw(3, seed=1))
+    assert functions(graph) == ["mul_scalar", "sub"]
+
+
+def test_addcmul_multiplies_then_adds() -> None:
+    graph = imported(
+        lambda x, y, z: torch.addcmul(x, y, z, value=0.5), *(draw(3, seed=n) for n in range(3))
+    )
+    assert functions(graph) == ["mul", "mul_scalar", "add"]
+
+
+def test_operators_without_effect_disappear() -> None:
+    def forward(x: Tensor) -> Tensor:
+        y = x.clone().detach().contiguous().to(torch.float32)
+        return torch.relu(F.dropout(y, 0.5, training=False))
+
+    assert functions(imported(forward, draw(4))) == ["relu"]
