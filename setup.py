@@ -29,8 +29,8 @@ DIRECTIVES = {
     "initializedcheck": DEBUG,
     "overflowcheck": DEBUG,
 }
-# No -ffast-math and no -march=native: every build of every machine computes the same bits.
-COMPILE_ARGS = ["-O1", "-g"] if DEBUG else ["-O3"]
+# No -ffast-math, no fused operations, no -march=native: every build computes the same bits.
+COMPILE_ARGS = [*(["-O1", "-g"] if DEBUG else ["-O3"]), "-ffp-contract=off"]
 
 
 def find_extensions() -> list[Extension]:

@@ -24,13 +24,15 @@ def build_graph(vector: golden.Vector) -> tuple[Machine, dict[str, int]]:
 
 
 def _kind(builder: golden.MachineBuilder, node: dict[str, Any], port: str) -> ChannelKind:
-    """Kind of an output channel: copies have the kind of what they copy."""
+    """Kind of an output channel: copies and payloads have the kind of what they come from."""
     copied = {
         "broadcast": "in",
         "fork": "in",
         "gather": "in0",
         "repeat": "ref",
     }.get(node["op"])
+    if port in node["in"]:
+        copied = port
     if copied is None:
         return golden.channel_kind(port)
     return builder.channels[builder.index[node["in"][copied]]].kind

@@ -23,4 +23,4 @@ def load(name: str) -> Simulator:
     return run_twin if name == "twin" else _engine()
 
 
-every_simulator = pytest.mark.parametrize("simulator", ["twin"])
+every_simulator = pytest.mark.parametrize("simulator", ["twin", "engine"])

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: MIT
+"""The engine's loop: runs the units of a Machine until all have finished or none can go on.
+
+Units run in topological order, each for as long as it has tokens and its outputs are not fuller
+than the engine likes. That liking is no part of the simulated machine: it keeps memory small, and
+gives way when nothing else can go on.
+"""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memcpy
+
+import numpy as np
+
+from fuseflow.sim.machine import ChannelKind, UnitKind
+from fuseflow.sim.result import ChannelResult, UnitResult, WrittenLevel
+from fuseflow.sim.tokens import TokenStream
+
+from fuseflow.sim.engine.bind cimport bind_unit
+from fuseflow.sim.engine.pool cimport (
+    NO_FAULT, Fault, Pool, pool_close, pool_open, pool_take,
+)
+from fuseflow.sim.engine.ring cimport (
+    CTL_MISSING, CTL_VALUE, Chan, Entry, Record, entry_int,
+)
+from fuseflow.sim.engine.states cimport LevelWriteState, ValWriteState
+from fuseflow.sim.engine.unit cimport (
+    WAIT_NOTHING, WAIT_ROOM, WAIT_SLOT, WAIT_TOKEN, Emission, Unit,
+)
+
+cdef enum:
+    FIRST_RING = 64  # entries of a new ring
+    SOFT_ENTRIES = 128  # a producer pauses at so many entries,
+    SOFT_BLOCKS = 4  # or at so many blocks
+    BLOCK_BYTES = 16384  # holds RUN_LIMIT integers and as many stamps
+    PATIENCE = 2000  # visits of units between two looks at signals
+
+cdef dict WAITS = {WAIT_TOKEN: "token", WAIT_SLOT: "slot"}
+
+
+cdef class Core:
+    """One run of one Machine. All C memory belongs to `pool` and goes with this object."""
+
+    cdef Pool pool
+    cdef Unit* units
+    cdef Chan* chans
+    cdef int32_t n_units
+    cdef int32_t n_chans
+    cdef int64_t limit
+    cdef int32_t faulty  # unit that broke a rule
+    cdef int32_t* producers
+    cdef int32_t* consumers
+    cdef list keep
+    cdef object machine
+
+    def __cinit__(self, machine, record, max_cycles):
+        tiles = [channel.tile for channel in machine.channels]
+        widest = max((int(np.prod(tile)) for tile in tiles), default=1)
+        if not pool_open(&self.pool, max(<int64_t> BLOCK_BYTES, 16 * widest)):
+            raise MemoryError
+        self.machine = machine
+        self.keep = []
+        self.limit = -1 if max_cycles is None else max_cycles
+        self.n_units = len(machine.units)
+        self.n_chans = len(machine.channels)
+        self.units = <Unit*> self._take(self.n_units * sizeof(Unit))
+        self.chans = <Chan*> self._take(self.n_chans * sizeof(Chan))
+        self.producers = <int32_t*> self._take(self.n_chans * sizeof(int32_t))
+        self.consumers = <int32_t*> self._take(self.n_chans * sizeof(int32_t))
+        for index, channel in enumerate(machine.channels):
+            self._make_channel(index, channel, record)
+        for index, unit in enumerate(machine.units):
+            self._make_unit(index, unit, tiles)
+
+    def __dealloc__(self):
+        pool_close(&self.pool)
+
+    cdef void* _take(self, int64_t size) except NULL:
+        cdef void* data = pool_take(&self.pool, size)
+        if data is NULL:
+            raise MemoryError
+        return data
+
+    cdef int _make_channel(self, int32_t index, object channel, bint record) except -1:
+        cdef Chan* c = &self.chans[index]
+        if channel.depth > 8:
+            raise ValueError(f"channel {channel.name}: a nested list of depth {channel.depth}")
+        c.pool = &self.pool
+        c.index = index
+        c.ring = <Entry*> self._take(FIRST_RING * sizeof(Entry))
+        c.mask = FIRST_RING - 1
+        c.width = int(np.prod(channel.tile)) if channel.kind == ChannelKind.VAL else 0
+        c.soft_entries = SOFT_ENTRIES
+        c.soft_blocks = SOFT_BLOCKS
+        c.capacity = -1 if channel.capacity is None else channel.capacity
+        c.interval = channel.interval
+        c.last_stamp = -channel.interval
+        c.depth = channel.depth
+        c.state = channel.depth - 1
+        if record:
+            c.record = <Record*> self._take(sizeof(Record))
+        return 0
+
+    cdef int _make_unit(self, int32_t index, object unit, list tiles) except -1:
+        cdef Unit* u = &self.units[index]
+        cdef int32_t j
+        cdef int64_t widest = max((self.chans[c].width for c in unit.outputs if c >= 0), default=0)
+        u.pool = &self.pool
+        u.n_in = len(unit.inputs)
+        u.n_out = len(unit.outputs)
+        u.inputs = <Chan**> self._take(u.n_in * sizeof(Chan*) + 1)
+        u.outputs = <Chan**> self._take(u.n_out * sizeof(Chan*) + 1)
+        for j in range(u.n_in):
+            if unit.inputs[j] >= 0:
+                u.inputs[j] = &self.chans[<int> unit.inputs[j]]
+                self.consumers[<int> unit.inputs[j]] = index
+        for j in range(u.n_out):
+            if unit.outputs[j] >= 0:
+                u.outputs[j] = &self.chans[<int> unit.outputs[j]]
+                self.producers[<int> unit.outputs[j]] = index
+        u.staged_room = 2 * u.n_out + 2
+        u.staged = <Emission*> self._take(u.staged_room * sizeof(Emission))
+        for j in range(u.staged_room if widest else 0):
+            u.staged[j].number = <float*> self._take(widest * sizeof(float))
+        u.ready = True
+        self._set_costs(u, unit.cost)
+        bind_unit(u, unit, tiles, self.keep)
+        return 0
+
+    cdef int _set_costs(self, Unit* u, object cost) except -1:
+        u.ii = cost.ii
+        u.latency = cost.latency
+        u.n_cost = cost.n_cost
+        u.flush_ii = cost.flush_ii
+        u.done_cost = cost.done
+        u.inner_cost = cost.inner
+        u.clock = cost.startup
+        u.busy = cost.startup
+        return 0
+
+    # The loop.
+
+    def run(self, progress=None):
+        """Run to the end, calling `progress(latest clock)` now and then.
+
+        Returns the number of the unit that broke a rule, or -1. Signals are handled on the way.
+        """
+        cdef bint more = True
+        while more:
+            with nogil:
+                more = self._run_some()
+            PyErr_CheckSignals()
+            if progress is not None:
+                progress(self.elapsed())
+        return self.faulty if self.pool.fault.code != NO_FAULT else -1
+
+    cdef bint _run_some(self) noexcept nogil:
+        """Visit units for a while; False when there is nothing left to do."""
+        cdef int32_t index
+        cdef int64_t visits = 0
+        cdef int64_t before
+        while visits < PATIENCE:
+            before = visits
+            for index in range(self.n_units):
+                if self.units[index].ready:
+                    visits += 1
+                    if not self._visit(index):
+                        return False
+            if visits == before and not self._widen():
+                return False
+        return True
+
+    cdef bint _visit(self, int32_t index) noexcept nogil:
+        """Run one unit; wake its neighbours. False if it broke a rule."""
+        cdef Unit* u = &self.units[index]
+        cdef Chan* c
+        cdef int32_t j
+        u.ready = False
+        if u.finished or (self.limit >= 0 and u.clock > self.limit):
+            return True
+        u.wait = WAIT_NOTHING
+        u.step(u)
+        if self.pool.fault.code != NO_FAULT:
+            self.faulty = index
+            return False
+        for j in range(u.n_in):
+            c = u.inputs[j]
+            if c is not NULL and c.drained:
+                c.drained = 0
+                self.units[self.producers[c.index]].ready = True
+        for j in range(u.n_out):
+            c = u.outputs[j]
+            if c is not NULL and c.fresh:
+                c.fresh = 0
+                self.units[self.consumers[c.index]].ready = True
+        return True
+
+    cdef bint _widen(self) noexcept nogil:
+        """Nothing can go on: let the smallest ring that holds up its producer grow."""
+        cdef int32_t index
+        cdef Unit* u
+        cdef Chan* least = NULL
+        cdef Chan* c
+        cdef Unit* held = NULL
+        for index in range(self.n_units):
+            u = &self.units[index]
+            if u.wait != WAIT_ROOM or (self.limit >= 0 and u.clock > self.limit):
+                continue
+            c = u.outputs[u.wait_port]
+            if least is NULL or c.soft_entries < least.soft_entries:
+                least = c
+                held = u
+        if least is NULL:
+            return False
+        least.soft_entries *= 2
+        least.soft_blocks *= 2
+        held.ready = True
+        return True
+
+    # What came out.
+
+    def elapsed(self):
+        """Return the latest clock of all units."""
+        cdef int32_t index
+        cdef int64_t latest = 0
+        for index in range(self.n_units):
+            latest = max(latest, self.units[index].clock)
+        return latest
+
+    def peak_bytes(self):
+        """Return how much memory the run has taken."""
+        return self.pool.bytes
+
+    def fault(self):
+        """Return (code, a, b, c) of the first broken rule."""
+        cdef Fault* f = &self.pool.fault
+        return f.code, f.a, f.b, f.c
+
+    def head(self, int channel):
+        """Return (position, control byte, value) of the next token of a channel; None if none."""
+        cdef Chan* c = &self.chans[channel]
+        cdef Entry* e
+        cdef int64_t position, i
+        if c.head == c.tail:
+            return None
+        position = self.sent(channel)
+        for i in range(c.head, c.tail):
+            e = &c.ring[i & c.mask]
+            position -= e.n + (e.ctl != CTL_VALUE)
+        position += c.pos
+        e = &c.ring[c.head & c.mask]
+        if c.pos >= e.n:
+            return position, e.ctl, None
+        if e.kind == 3:
+            return position, CTL_MISSING, None
+        if c.width == 0:
+            return position, CTL_VALUE, entry_int(e, c.pos)
+        return position, CTL_VALUE, self._array(e.data.numbers + c.pos * e.step, c.width)
+
+    def sent(self, int channel):
+        """Return how many tokens a channel has carried, the done token included."""
+        cdef Chan* c = &self.chans[channel]
+        return c.values + c.missing + c.stops + c.done
+
+    def waiting(self, int index):
+        """Return (what a unit waits for, port, clock); None if it has finished."""
+        cdef Unit* u = &self.units[index]
+        if u.finished:
+            return None
+        return WAITS.get(u.wait), u.wait_port, u.clock
+
+    def unit_results(self):
+        """Return the figures of every unit."""
+        return tuple(self._unit_result(index) for index in range(self.n_units))
+
+    cdef object _unit_result(self, int32_t index):
+        cdef Unit* u = &self.units[index]
+        cdef LevelWriteState* level
+        cdef ValWriteState* val
+        written = values = None
+        unit = self.machine.units[index]
+        if unit.kind == UnitKind.LEVEL_WRITE and u.finished:
+            level = <LevelWriteState*> u.state
+            written = WrittenLevel(self._integers(level.segments, level.n_segments),
+                                   self._integers(level.coordinates, level.n_coordinates))
+        elif unit.kind == UnitKind.VAL_WRITE and u.finished:
+            val = <ValWriteState*> u.state
+            values = self._array(val.values, val.count * u.inputs[0].width)
+            values = values.reshape(val.count, *self.machine.channels[unit.inputs[0]].tile)
+        return UnitResult(u.clock, u.busy, u.flops, u.read_bytes, u.write_bytes, written, values)
+
+    cdef object _integers(self, const int64_t* data, int64_t count):
+        out = np.empty(count, np.int64)
+        cdef int64_t[::1] view = out
+        if count:
+            memcpy(&view[0], data, count * sizeof(int64_t))
+        return out
+
+    cdef object _array(self, const float* data, int64_t count):
+        out = np.empty(count, np.float32)
+        cdef float[::1] view = out
+        if count:
+            memcpy(&view[0], data, count * sizeof(float))
+        return out
+
+    def channel_results(self):
+        """Return the counters of every channel and what was recorded."""
+        return tuple(self._channel_result(index) for index in range(self.n_chans))
+
+    cdef object _channel_result(self, int32_t index):
+        cdef Chan* c = &self.chans[index]
+        return ChannelResult(c.values, c.missing, c.stops, self._recorded(index))
+
+    cdef object _recorded(self, int32_t index):
+        cdef Chan* c = &self.chans[index]
+        cdef Record* r = c.record
+        if r is NULL:
+            return None
+        ctl = np.empty(r.count, np.uint8)
+        cdef uint8_t[::1] view = ctl
+        if r.count:
+            memcpy(&view[0], r.ctl, r.count)
+        if c.width == 0:
+            data = self._integers(<const int64_t*> r.data, r.count)
+        else:
+            data = self._array(<const float*> r.data, r.count * c.width)
+            data = data.reshape(r.count, *self.machine.channels[index].tile)
+        return TokenStream(ctl, data, self._integers(r.stamps, r.count))

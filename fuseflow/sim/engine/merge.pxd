@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+"""Rule of the join."""
+
+from fuseflow.sim.engine.unit cimport Unit
+
+
+cdef int step_join(Unit* u) noexcept nogil

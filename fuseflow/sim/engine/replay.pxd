@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+"""Rule of replay."""
+
+from fuseflow.sim.engine.unit cimport Unit
+
+
+cdef int step_replay(Unit* u) noexcept nogil

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: MIT
+"""Computing numbers, token by token: array, alu, reduce."""
+
+from libc.math cimport pow
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memcpy
+
+from fuseflow.sim.engine.levels cimport rule_a
+from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF, FAULT_OVERFULL
+from fuseflow.sim.engine.ring cimport (
+    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int, head_number,
+)
+from fuseflow.sim.engine.scalar cimport Function, apply1, apply2, combine, matmul
+from fuseflow.sim.engine.states cimport (
+    FOLD_ADD, FOLD_MUL, AluState, ArrayState, Fold, ReduceState,
+)
+from fuseflow.sim.engine.unit cimport (
+    Unit, fault, finish, flush, has_room, misaligned, stage_ctl, stage_number, take, tick,
+    wait_token,
+)
+
+
+cdef int step_array(Unit* u) noexcept nogil:
+    """array (ref -> val): the stored value of each reference."""
+    cdef ArrayState* s = <ArrayState*> u.state
+    cdef int64_t ref
+    while True:
+        if u.phase == 0:
+            if not has_room(u):
+                return 0
+            if not has(u.inputs[0]):
+                return wait_token(u, 0)
+            u.ctl = head_ctl(u.inputs[0])
+            if u.ctl == CTL_VALUE:
+                ref = head_int(u.inputs[0])
+                if not 0 <= ref < s.positions:
+                    return fault(u, FAULT_OUT_OF_RANGE_REF, ref, s.positions)
+                stage_number(u, 0, s.values + ref * s.step, u.latency)
+                u.read_bytes += s.bytes
+            elif u.ctl == CTL_MISSING:
+                stage_number(u, 0, s.fill, 1)
+            else:
+                stage_ctl(u, 0, u.ctl)
+            take(u, 0)
+            u.phase = 1
+        if not flush(u):
+            return 0
+        if u.ctl == CTL_DONE:
+            return finish(u)
+        tick(u, u.ii)
+        u.phase = 0
+
+
+cdef int step_alu(Unit* u) noexcept nogil:
+    """alu (a, b? -> val): a function of one or two numbers."""
+    cdef AluState* s = <AluState*> u.state
+    while True:
+        if u.phase == 0:
+            if not has_room(u):
+                return 0
+            if not has(u.inputs[0]):
+                return wait_token(u, 0)
+            u.ctl = head_ctl(u.inputs[0])
+            if u.ctl <= CTL_MISSING:
+                memcpy(s.operand, head_number(u.inputs[0]) if u.ctl == CTL_VALUE else s.fills[0],
+                       u.inputs[0].width * sizeof(float))
+            if s.arity > 1 and has(u.inputs[1]) and not _rule_z(u.ctl, head_ctl(u.inputs[1])):
+                return misaligned(u, 3)
+            take(u, 0)
+            u.phase = 1
+        if u.phase == 1:
+            if s.arity > 1 and not has(u.inputs[1]):
+                return wait_token(u, 1)
+            if s.arity > 1 and not _rule_z(u.ctl, head_ctl(u.inputs[1])):
+                return misaligned(u, 3)
+            if u.ctl <= CTL_MISSING:
+                _compute(u, s)
+            else:
+                stage_ctl(u, 0, u.ctl)
+            if s.arity > 1:
+                take(u, 1)
+            u.phase = 2
+        if not flush(u):
+            return 0
+        if u.ctl == CTL_DONE:
+            return finish(u)
+        tick(u, u.ii)
+        u.phase = 0
+
+
+cdef bint _rule_z(uint8_t a, uint8_t b) noexcept nogil:
+    return a == b or (a <= CTL_MISSING and b <= CTL_MISSING)
+
+
+cdef void _compute(Unit* u, AluState* s) noexcept nogil:
+    cdef int64_t width = u.inputs[0].width
+    cdef const float* b
+    if s.arity == 1:
+        apply1(s.fn, s.operand, 1, s.result, width, s.parameter)
+    else:
+        b = head_number(u.inputs[1]) if head_ctl(u.inputs[1]) == CTL_VALUE else s.fills[1]
+        if s.fn == Function.MATMUL:
+            matmul(s.operand, b, s.result, s.rows, s.inner, s.cols)
+        else:
+            apply2(s.fn, s.operand, 1, b, 1, s.result, width, s.parameter)
+    u.flops += s.flops
+    stage_number(u, 0, s.result, u.latency)
+
+
+cdef void fold(Fold op, float* total, const float* value, int64_t width) noexcept nogil:
+    """Combine a value into a total, elementwise."""
+    cdef int64_t i
+    for i in range(width):
+        total[i] = combine(op, total[i], value[i])
+
+
+cdef int step_reduce(Unit* u) noexcept nogil:
+    """reduce (val, shape? -> val): fold each innermost list into one value."""
+    cdef ReduceState* s = <ReduceState*> u.state
+    while True:
+        if u.phase == REDUCE_TAKE:
+            if not has_room(u):
+                return 0
+            if not has(u.inputs[0]):
+                return wait_token(u, 0)
+            u.ctl = head_ctl(u.inputs[0])
+            if u.ctl <= CTL_MISSING:
+                _fold_head(u, s)
+                continue
+            take(u, 0)
+            u.phase = REDUCE_SHAPE if u.n_in > 1 and u.inputs[1] is not NULL else REDUCE_EMIT
+        if u.phase < REDUCE_EMIT:
+            if not take_shape(u, 1):
+                return 0
+            u.phase = REDUCE_EMIT
+        if u.phase == REDUCE_EMIT:
+            if not _stage_total(u, s):
+                return 0
+            u.phase = REDUCE_SEND
+        if not flush(u):
+            return 0
+        if u.ctl == CTL_DONE:
+            return finish(u)
+        tick(u, u.ii)
+        u.phase = REDUCE_TAKE
+
+
+cdef void _fold_head(Unit* u, ReduceState* s) noexcept nogil:
+    cdef int64_t width = u.inputs[0].width
+    fold(s.op, s.total, head_number(u.inputs[0]) if u.ctl == CTL_VALUE else s.fill, width)
+    s.count += 1
+    if u.ctl == CTL_VALUE:
+        u.flops += width
+    take(u, 0)
+    tick(u, u.ii if u.ctl == CTL_VALUE else u.n_cost)
+
+
+cdef bint take_shape(Unit* u, int32_t port) noexcept nogil:
+    """Retire by rule A what `u.ctl` closes on a stream one level out; False to wait for it."""
+    cdef Chan* shape = u.inputs[port]
+    if u.phase == REDUCE_SHAPE:
+        if not has(shape):
+            return wait_token(u, port)
+        if not rule_a(u.ctl, head_ctl(shape)):
+            return misaligned(u, 1 | <int64_t> 1 << port)
+        take(u, port)
+        u.phase = REDUCE_SHAPE_STOP
+    if u.ctl == CTL_DONE or u.ctl >> 3 & 7 or not u.ctl & 7:
+        return True
+    if not has(shape):
+        return wait_token(u, port)
+    if head_ctl(shape) != u.ctl - 1:
+        return misaligned(u, 1 | <int64_t> 1 << port)
+    take(u, port)
+    return True
+
+
+cdef bint _stage_total(Unit* u, ReduceState* s) noexcept nogil:
+    """Stage what a stop or the end asks for; False and a fault if the list was too long."""
+    cdef int64_t i
+    if u.ctl == CTL_DONE:
+        stage_ctl(u, 0, CTL_DONE)
+        return True
+    if u.ctl >> 3 & 7:
+        stage_ctl(u, 0, u.ctl - 9)
+        return True
+    if s.extent >= 0 and s.count > s.extent:
+        return fault(u, FAULT_OVERFULL, s.count, s.extent)
+    finish_total(s, u.inputs[0].width)
+    stage_number(u, 0, s.total, u.latency)
+    if u.ctl & 7:
+        stage_ctl(u, 0, u.ctl - 1)
+    for i in range(u.inputs[0].width):
+        s.total[i] = s.init
+    s.count = 0
+    return True
+
+
+cdef void finish_total(ReduceState* s, int64_t width) noexcept nogil:
+    """Complete a total: the value of an empty list, entries that were not iterated, columns."""
+    cdef int64_t i
+    if s.count == 0 and s.extent < 0:
+        for i in range(width):
+            s.total[i] = s.empty
+    if s.extent > s.count:
+        fold_missing(s.op, s.total, s.fill, width, s.extent - s.count)
+    if s.fold_columns:
+        _fold_columns(s)
+
+
+cdef void fold_missing(Fold op, float* total, const float* fill, int64_t width,
+                       int64_t times) noexcept nogil:
+    """Fold a fill that takes part `times` times."""
+    cdef int64_t i
+    cdef float part
+    for i in range(width):
+        part = fill[i]
+        if op == FOLD_ADD:
+            part = <float> times * fill[i]
+        elif op == FOLD_MUL:
+            part = <float> pow(<double> fill[i], <double> times)
+        total[i] = combine(op, total[i], part)
+
+
+cdef void _fold_columns(ReduceState* s) noexcept nogil:
+    """Replace each row of a tile by its own reduction, in all columns."""
+    cdef int32_t row, col
+    cdef float* line
+    cdef float total
+    for row in range(s.rows):
+        line = s.total + row * s.cols
+        total = line[0]
+        for col in range(1, s.cols):
+            total = combine(s.op, total, line[col])
+        for col in range(s.cols):
+            line[col] = total
