@@ -1,10 +1,13 @@
 """Every rule of dataflow programs, each broken in one place of a legal program."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fuseflow.errors import GraphError
 from fuseflow.ir import dataflow as df
@@ -243,6 +246,29 @@ def test_values_written_at_located_positions_need_no_level_writers() -> None:
     k.add(Op.VAL_WRITE, df.ValWriteAttrs("x"), [val, at])
     program.kernels.append(k.graph)
     verify_program(program)
+
+
+@given(st.data())
+def test_damaged_program_is_reported_and_never_crashes_the_verifier(data: st.DataObject) -> None:
+    program = product_program()
+    graph = program.kernels[0]
+    ids = st.none() | st.integers(0, len(graph.streams) + 2)
+    for _ in range(data.draw(st.integers(1, 3))):
+        number = data.draw(st.integers(0, len(graph.nodes) - 1))
+        old = graph.nodes[number]
+        ends = {
+            side: tuple(data.draw(ids) if data.draw(st.booleans()) else sid for sid in sids)
+            for side, sids in (("inputs", old.inputs), ("outputs", old.outputs))
+        }
+        op = data.draw(st.sampled_from([old.op, *Op]))
+        graph.nodes[number] = replace(old, op=op, **ends)
+    for sid in data.draw(st.lists(st.sampled_from(sorted(graph.streams)), max_size=2)):
+        nest = data.draw(
+            st.sampled_from(["ref", "crd", "val i", "ref i k", "crd i k j", "val j i"])
+        )
+        graph.streams[sid] = make_stream(sid, nest)
+    with contextlib.suppress(GraphError):
+        verify_program(program)
 
 
 def _column_sums() -> df.DataflowGraph:

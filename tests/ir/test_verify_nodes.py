@@ -6,33 +6,9 @@ import pytest
 
 from fuseflow.ir import dataflow as df
 from fuseflow.ir.dataflow import NodeAttrs, Op
-from fuseflow.ir.op_specs import OP_SPECS, ports_of
 from fuseflow.ir.testing import KernelBuilder, make_stream
 from fuseflow.ir.verify_nodes import check_attributes, check_ports
-
-GOOD: dict[Op, NodeAttrs] = {
-    Op.ROOT: df.RootAttrs("A"),
-    Op.SCAN: df.ScanAttrs("A", 0),
-    Op.FULL: df.FullAttrs(0),
-    Op.LOCATE: df.LocateAttrs("A", 0, 3),
-    Op.JOIN: df.JoinAttrs("left", (1, 0)),
-    Op.REPEAT: df.NoAttrs(),
-    Op.REPLAY: df.ReplayAttrs(2),
-    Op.HOLD: df.NoAttrs(),
-    Op.DROP: df.NoAttrs(),
-    Op.MASK: df.MaskAttrs("le"),
-    Op.VALDROP: df.ValDropAttrs(),
-    Op.ARRAY: df.ArrayAttrs("A"),
-    Op.ALU: df.AluAttrs("leaky_relu", (0.0,), (0.1,)),
-    Op.REDUCE: df.ReduceAttrs("max", extent=3),
-    Op.SPACC: df.SpaccAttrs("add", 2, (0, 4)),
-    Op.FORK: df.ForkAttrs(2),
-    Op.GATHER: df.GatherAttrs(2, 0),
-    Op.BROADCAST: df.BroadcastAttrs(2),
-    Op.CONCAT: df.ConcatAttrs("mix", 1, (0, 3)),
-    Op.LEVEL_WRITE: df.LevelWriteAttrs("A", 0),
-    Op.VAL_WRITE: df.ValWriteAttrs("A"),
-}
+from tests.ir.test_op_specs import EXAMPLES
 
 BAD: list[tuple[Op, NodeAttrs, str]] = [
     (Op.SCAN, df.ScanAttrs("A", -1), "level -1, expected at least 0"),
@@ -74,26 +50,13 @@ def messages(op: Op, attrs: NodeAttrs) -> list[str]:
 
 @pytest.mark.parametrize("op", list(Op))
 def test_good_attributes_pass(op: Op) -> None:
-    assert not messages(op, GOOD[op])
+    assert not messages(op, EXAMPLES[op])
 
 
 @pytest.mark.parametrize(("op", "attrs", "words"), BAD)
 def test_bad_attribute_is_named_with_its_value(op: Op, attrs: NodeAttrs, words: str) -> None:
     (message,) = messages(op, attrs)
     assert words in message
-
-
-@pytest.mark.parametrize("op", list(Op))
-def test_every_op_has_a_specification_whose_ports_are_consistent(op: Op) -> None:
-    assert isinstance(GOOD[op], OP_SPECS[op].attrs)
-    assert OP_SPECS[op].summary
-    inputs, outputs = ports_of(df.Node(0, op, "n", (), (), GOOD[op]))
-    for ports in (inputs, outputs):
-        names = [port.name for port in ports]
-        assert len(set(names)) == len(names)
-        assert all(port.kinds for port in ports)
-    assert {port.same_as for port in outputs} - {""} <= {port.name for port in inputs}
-    assert not any(port.optional for port in outputs)
 
 
 def port_findings(
@@ -135,7 +98,7 @@ def port_findings(
 def test_ports_of_the_specified_kinds_and_depths_pass(
     op: Op, inputs: list[str], outputs: list[str]
 ) -> None:
-    assert not port_findings(op, GOOD[op], inputs, outputs)
+    assert not port_findings(op, EXAMPLES[op], inputs, outputs)
 
 
 @pytest.mark.parametrize(
@@ -160,4 +123,4 @@ def test_ports_of_the_specified_kinds_and_depths_pass(
     ],
 )  # fmt: skip
 def test_wrong_port_is_named(op: Op, inputs: list[str], outputs: list[str], finding: str) -> None:
-    assert finding in port_findings(op, GOOD[op], inputs, outputs)
+    assert finding in port_findings(op, EXAMPLES[op], inputs, outputs)
