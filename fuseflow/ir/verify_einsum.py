@@ -7,6 +7,7 @@ together. The rules of tensors are in `verify_tensor`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -63,9 +64,10 @@ def _check_names(graph: EinsumGraph) -> Iterator[Finding]:
         ("einsum", [op.name for op in graph.einsums]),
         ("output", [output.name for output in graph.outputs]),
     ):
-        for name in sorted({name for name in names if not name or names.count(name) > 1}):
-            message = f"{names.count(name)} {kind}s have the name {name!r}"
-            yield Finding("E001", message, Location(graph=graph.name))
+        for name, count in Counter(names).items():
+            if count > 1 or not name:
+                message = f"{count} {kind}s have the name {name!r}"
+                yield Finding("E001", message, Location(graph=graph.name))
 
 
 def _check_evaluation(graph: EinsumGraph) -> Iterator[Finding]:
@@ -75,7 +77,7 @@ def _check_evaluation(graph: EinsumGraph) -> Iterator[Finding]:
     for op in graph.einsums:
         where = Location(node=op.name)
         for name in dict.fromkeys(access.value for access in op.operands):
-            if name in graph.values and name in later - computed:
+            if name in graph.values and name in later and name not in computed:
                 yield Finding("E004", f"reads {name!r} before it is computed", where)
         for access in (op.output, *op.operands):
             if access.value not in graph.values:
