@@ -23,6 +23,12 @@ from fuseflow.errors import Location, ModelError, UsageError
 __all__ = ["Operand", "parse_binding", "random_operand", "read_bindings", "read_operand"]
 
 _LIMIT_BYTES = 2**31
+_BY_ROWS, _BY_COLUMNS, _BY_ENTRIES = (
+    "dense,compressed",
+    "dense,compressed@1,0",
+    "compressed,compressed",
+)
+_LAYOUTS = {"csr": _BY_ROWS, "bsr": _BY_ROWS, "csc": _BY_COLUMNS}
 _BROKEN = (ValueError, EOFError, OSError, MemoryError, zipfile.BadZipFile, zlib.error, KeyError)
 
 Array = npt.NDArray[Any]
@@ -32,12 +38,13 @@ Array = npt.NDArray[Any]
 class Operand:
     """The data of one input: a dense array of the dtype in the file.
 
-    `is_sparse` says that the file stored it sparsely; `file` names the file, with its key.
+    `layout` is the format text of how the file stored it, empty for dense; `file` names the file,
+    with its key.
     """
 
     array: Array
-    is_sparse: bool
     file: str
+    layout: str = ""
 
 
 def parse_binding(text: str) -> tuple[str, str]:
@@ -90,7 +97,7 @@ def random_operand(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int, name
             where=Location(node=name),
             fix=f"--bind {name}=FILE",
         )
-    return Operand(array, is_sparse=False, file=f"random, seed {seed}")
+    return Operand(array, f"random data of seed {seed}")
 
 
 def _split_source(source: str) -> tuple[Path, str]:
@@ -112,7 +119,7 @@ def _read_npy(path: Path, key: str) -> Operand:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except _BROKEN as error:
         raise _wrong(path, f"is not a readable NumPy array: {error}") from error
-    return _operand(path, np.array(array), is_sparse=False)
+    return _operand(path, np.array(array))
 
 
 def _read_npz(path: Path, key: str) -> Operand:
@@ -122,9 +129,11 @@ def _read_npz(path: Path, key: str) -> Operand:
     if not key and len(arrays) == 1:
         key = next(iter(arrays))
     if key in arrays:
-        return _operand(path, arrays[key], is_sparse=False, key=key)
+        return _operand(path, arrays[key], key=key)
     if f"{key}_indptr" in arrays and f"{key}_indices" in arrays:
-        return _operand(path, _graph_matrix(path, arrays, key), is_sparse=True, key=key)
+        matrix = _graph_matrix(path, arrays, key)
+        # A graph has nodes without edges, so its rows are not dense whatever the archive stores.
+        return _operand(path, matrix, key=key, layout=_BY_ENTRIES)
     known = sorted({*arrays, *(name.removesuffix("_indptr") for name in arrays)})
     raise _wrong(path, f'has no operand "{key}"', fix=f"FILE:KEY with a key of {', '.join(known)}")
 
@@ -148,7 +157,8 @@ def _read_scipy(path: Path) -> Operand:
         matrix = sparse.load_npz(path)
     except _BROKEN as error:
         raise _wrong(path, f"is not a readable sparse matrix: {error}") from error
-    return _operand(path, _densify(path, matrix), is_sparse=True)
+    layout = _LAYOUTS.get(matrix.format, _BY_ENTRIES)
+    return _operand(path, _densify(path, matrix), layout=layout)
 
 
 def _graph_matrix(path: Path, arrays: Mapping[str, Array], key: str) -> Array:
@@ -192,8 +202,8 @@ def _read_mtx(path: Path, key: str) -> Operand:
     except _BROKEN as error:
         raise _wrong(path, f"is not a readable MatrixMarket file: {error}") from error
     if sparse.issparse(matrix):
-        return _operand(path, _densify(path, matrix), is_sparse=True)
-    return _operand(path, np.asarray(matrix), is_sparse=False)
+        return _operand(path, _densify(path, matrix), layout=_BY_ENTRIES)
+    return _operand(path, np.asarray(matrix))
 
 
 def _densify(path: Path, matrix: Any) -> Array:
@@ -208,11 +218,11 @@ def _densify(path: Path, matrix: Any) -> Array:
         raise _wrong(path, f"is not a valid sparse matrix: {error}") from error
 
 
-def _operand(path: Path, array: Array, *, is_sparse: bool, key: str = "") -> Operand:
+def _operand(path: Path, array: Array, *, key: str = "", layout: str = "") -> Operand:
     _require_size(path, array.size, array.dtype.itemsize)
     if array.dtype.kind not in "biuf":
         raise _wrong(path, f"holds values of type {array.dtype}, not numbers")
-    return Operand(array, is_sparse, f"{path.name}:{key}" if key else path.name)
+    return Operand(array, f"{path.name}:{key}" if key else path.name, layout)
 
 
 def _require_size(path: Path, elements: int, itemsize: int) -> None:

@@ -27,10 +27,10 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoundInput:
-    """The data of an input, of the declared type; `is_sparse` if its file stored it sparsely."""
+    """The data of an input, of the declared type, and the format text of its file if sparse."""
 
     array: Array
-    is_sparse: bool
+    layout: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _fit(
         message = f"{operand.file} has shape {list(shape)}, the model was exported for {entry}"
         fix = "bind data of that shape, or export with dynamic dimensions"
         raise _wrong(model, "I206 input-data", entry.name, message, fix)
-    return BoundInput(_convert(model, entry, operand), operand.is_sparse)
+    return BoundInput(_convert(model, entry, operand), operand.layout)
 
 
 def _convert(model: OnnxFile, entry: _Declared, operand: Operand) -> Array:

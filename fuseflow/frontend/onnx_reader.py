@@ -79,8 +79,8 @@ def _context(model: OnnxFile, live: LiveGraph, inputs: Mapping[str, BoundInput])
     """Start the graph with the inputs that einsums compute with; the others come when read."""
     layouts = _stated_layouts(model)
     for name, entry in inputs.items():
-        if entry.is_sparse:
-            layouts.setdefault(name, (_all_compressed(entry.array.ndim), "file"))
+        if entry.layout:
+            layouts.setdefault(name, (entry.layout, "file"))
     builder = OpBuilder(model.path.stem)
     context = RuleContext(builder, live, frozenset(inputs), layouts)
     for name, entry in inputs.items():
@@ -94,14 +94,10 @@ def _context(model: OnnxFile, live: LiveGraph, inputs: Mapping[str, BoundInput])
 def _stated_layouts(model: OnnxFile) -> dict[str, tuple[str, str]]:
     """Return the format texts in the file: its metadata win over sparse initializers."""
     layouts = {
-        name: (_all_compressed(pattern.ndim), "sparse_initializer")
+        name: (",".join(["compressed"] * pattern.ndim), "sparse_initializer")
         for name, pattern in model.patterns.items()
     }
     return layouts | {name: (text, "metadata") for name, text in model.layouts.items()}
-
-
-def _all_compressed(rank: int) -> str:
-    return ",".join(["compressed"] * rank)
 
 
 def _translate(context: RuleContext) -> None:

@@ -109,7 +109,7 @@ def test_input_of_another_float_type_is_refused(dtype: type, tmp_path: Path) -> 
     assert caught.value.rule == "I207 input-type"
 
 
-def test_operand_from_a_sparse_file_is_stored_sparse(tmp_path: Path) -> None:
+def test_operand_from_a_sparse_file_keeps_its_layout(tmp_path: Path) -> None:
     model = product(adj=np.eye(4, 3, dtype=np.float32))
     bindings = model.bindings(tmp_path)
     sparse.save_npz(tmp_path / "adj.npz", sparse.csr_matrix(model.inputs["adj"]))
@@ -118,7 +118,7 @@ def test_operand_from_a_sparse_file_is_stored_sparse(tmp_path: Path) -> None:
     assert adjacency.role is Role.INPUT
     assert adjacency.origin == "file"
     assert adjacency.format is not None
-    assert adjacency.format.levels == (LevelFormat.COMPRESSED, LevelFormat.COMPRESSED)
+    assert adjacency.format.levels == (LevelFormat.DENSE, LevelFormat.COMPRESSED)
 
 
 def test_integer_input_is_folded_away(tmp_path: Path) -> None:
