@@ -16,7 +16,14 @@ import numpy as np
 import numpy.typing as npt
 from numpy import float32
 
-__all__ = ["REDUCTIONS", "SCALAR_FUNCTIONS", "Reduction", "ScalarFunction", "apply_scalar"]
+__all__ = [
+    "REDUCTIONS",
+    "SCALAR_FUNCTIONS",
+    "Reduction",
+    "ScalarFunction",
+    "apply_scalar",
+    "fold_fill",
+]
 
 Operand = Any
 INF = float("inf")
@@ -27,8 +34,8 @@ class ScalarFunction:
     """One function of scalars.
 
     `absorbing[p]` lists the values of operand p at which the result no longer depends on the
-    other operand, provided that one is finite. `parameters` names the constants that an einsum
-    or an ALU node carries. `flops` counts one application.
+    other operand, provided that one is finite; with `guarded` whatever that one is. `parameters`
+    names the constants that an einsum or an ALU node carries. `flops` counts one application.
     """
 
     name: str
@@ -37,6 +44,7 @@ class ScalarFunction:
     absorbing: tuple[tuple[float, ...], ...] = ((), ())
     parameters: tuple[str, ...] = ()
     flops: int = 1
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +126,10 @@ _ROWS = (
     ScalarFunction("min", 2, np.minimum, ((-INF,), (-INF,))),
     # The two safe forms belong to a softmax whose empty rows the importer has settled: there
     # -inf - -inf is -inf and 0 / 0 is 0, so that an absent score stays absent.
-    ScalarFunction("safe_sub", 2, _safe_sub, ((-INF,), ())),
-    ScalarFunction("safe_div", 2, _safe_div, ((0.0,), (INF, -INF))),
+    ScalarFunction("safe_sub", 2, _safe_sub, ((-INF,), ()), guarded=True),
+    ScalarFunction("safe_div", 2, _safe_div, ((0.0,), ()), guarded=True),
     # masked(mask, x) = x where the mask is set, else the parameter `fill`.
-    ScalarFunction("masked", 2, _masked, ((0.0,), ()), parameters=("fill",), flops=0),
+    ScalarFunction("masked", 2, _masked, ((0.0,), ()), parameters=("fill",), flops=0, guarded=True),
 )
 
 SCALAR_FUNCTIONS: Mapping[str, ScalarFunction] = {row.name: row for row in _ROWS}
@@ -145,3 +153,13 @@ def apply_scalar(
     arrays = tuple(np.asarray(operand, dtype=np.float32) for operand in operands)
     with np.errstate(all="ignore"):
         return np.asarray(row.reference(*arrays, *parameters), dtype=np.float32)
+
+
+def fold_fill(reduction: str, fill: float, extent: int) -> float:
+    """Return the reduction of `extent` copies of a fill in float32; of none: the identity."""
+    row = REDUCTIONS[reduction]
+    if extent == 0 or fill == row.identity:
+        return row.identity
+    if reduction == "add":
+        return float(np.float32(fill) * np.float32(extent))
+    return float(np.float32(fill) ** np.float32(extent)) if reduction == "mul" else fill

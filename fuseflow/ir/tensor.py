@@ -18,7 +18,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Format", "Level", "LevelFormat", "Tensor", "dense_format", "tensor_from_dense"]
+__all__ = [
+    "Format",
+    "Level",
+    "LevelFormat",
+    "Tensor",
+    "dense_format",
+    "tensor_from_coordinates",
+    "tensor_from_dense",
+]
 
 Array = npt.NDArray[np.generic]
 
@@ -218,3 +226,60 @@ def _store_levels(
         levels.append(level)
         prefix = _descend(level, prefix)
     return tuple(levels), tuple(prefix.T)
+
+
+def tensor_from_coordinates(
+    shape: tuple[int, ...],
+    coordinates: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float32] | None,
+    fmt: Format,
+    *,
+    fill: float = 0.0,
+) -> Tensor:
+    """Store a list of entries in a format.
+
+    Args:
+        shape: extents of the logical dimensions.
+        coordinates: i64 [entries, order], logical dimensions, each tuple at most once, any order.
+        values: f32 [entries], or None for a pattern.
+        fmt: dense and compressed levels only; below a dense level absent entries hold `fill`.
+        fill: the value of everything that is not listed.
+
+    Raises:
+        ValueError: if the format does not fit, or a pattern ends in a dense level.
+    """
+    if len(fmt.levels) != len(shape) or fmt.tile or LevelFormat.SINGLETON in fmt.levels:
+        raise ValueError(f"format {fmt} does not fit a list of entries of order {len(shape)}")
+    stored = coordinates[:, list(fmt.mode_order)]
+    order = np.lexsort(stored.T[::-1]) if stored.shape[1] else np.arange(len(stored))
+    stored = stored[order]
+    levels: list[Level] = []
+    position, parents = np.zeros(len(stored), dtype=np.int64), 1
+    for depth, (level_format, mode) in enumerate(zip(fmt.levels, fmt.mode_order, strict=True)):
+        level, position = _add_level(level_format, shape[mode], position, stored[:, depth], parents)
+        levels.append(level)
+        parents = level.positions(parents)
+    if values is None:
+        if parents != len(stored):
+            raise ValueError("a pattern cannot end in a dense level")
+        return Tensor(shape, tuple(levels), fmt.mode_order, None, fill)
+    data = np.full(parents, fill, dtype=np.float32)
+    data[position] = values[order]
+    return Tensor(shape, tuple(levels), fmt.mode_order, data, fill)
+
+
+def _add_level(
+    fmt: LevelFormat,
+    size: int,
+    parent: npt.NDArray[np.int64],
+    crd: npt.NDArray[np.int64],
+    parents: int,
+) -> tuple[Level, npt.NDArray[np.int64]]:
+    """Build one level from sorted entries; return it and the position of every entry in it."""
+    if fmt is LevelFormat.DENSE:
+        return Level(fmt, size), parent * size + crd
+    starts = np.ones(len(crd), dtype=np.bool_)
+    starts[1:] = (parent[1:] != parent[:-1]) | (crd[1:] != crd[:-1])
+    segments = np.zeros(parents + 1, dtype=np.int64)
+    np.cumsum(np.bincount(parent[starts], minlength=parents), out=segments[1:])
+    return Level(fmt, size, segments, crd[starts]), np.cumsum(starts) - 1

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Turns the domain of a level into at most one join of the coordinate streams that take part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fuseflow.fusion.domains import EVERYTHING, Atom, Condition
+from fuseflow.fusion.emit import GraphBuilder, Shape, Wire
+from fuseflow.ir.dataflow import JoinAttrs, Op
+
+__all__ = ["Joiner", "Participant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A coordinate stream with an optional payload, and the atoms that it stands for.
+
+    One stream serves several atoms if views of one tensor are entered through the same loops.
+    """
+
+    atoms: frozenset[Atom]
+    crd: Wire
+    payload: Wire | None
+
+
+class Joiner:
+    """Makes joins and remembers which wires may carry missing elements."""
+
+    def __init__(self, builder: GraphBuilder) -> None:
+        """Make joins in `builder`."""
+        self._builder = builder
+        self.missing: set[Wire] = set()
+
+    def join(
+        self,
+        condition: Condition,
+        participants: Sequence[Participant],
+        every_coordinate: Callable[[], Wire],
+        shape: Shape,
+        name: str,
+    ) -> tuple[Wire, dict[Wire, Wire]]:
+        """Return the coordinates that meet `condition`, and each payload as it leaves the join.
+
+        Participants that the condition does not mention are looked up: they do not decide which
+        coordinates survive, and their payload is missing where they have none.
+        """
+        if condition == EVERYTHING:
+            crd = every_coordinate()
+            if not participants:
+                return crd, {}
+            return self._emit(
+                "left", [Participant(frozenset(), crd, None), *participants], shape, name
+            )
+        if len(participants) == 1:
+            (only,) = participants
+            payload = only.payload
+            return only.crd, {} if payload is None else {payload: payload}
+        ordered = sorted(participants, key=lambda p: not _decides(condition, p))
+        return self._emit(_keep_text(condition, ordered), ordered, shape, name)
+
+    def lookup(self, crd: Wire, other: Wire, payload: Wire, name: str) -> Wire:
+        """Return the payload of `other` at each coordinate of `crd`, missing where it has none."""
+        inputs = [Participant(frozenset(), crd, None), Participant(frozenset(), other, payload)]
+        _, passed = self._emit("left", inputs, crd.shape, name)
+        return passed[payload]
+
+    def _emit(
+        self, keep: str, inputs: Sequence[Participant], shape: Shape, name: str
+    ) -> tuple[Wire, dict[Wire, Wire]]:
+        wires: list[Wire] = []
+        for part in inputs:
+            wires += [part.crd] if part.payload is None else [part.crd, part.payload]
+        counts = tuple(0 if part.payload is None else 1 for part in inputs)
+        payloads = [(n, p.payload) for n, p in enumerate(inputs) if p.payload is not None]
+        outputs = [shape, *(shape.of_kind(payload.shape.kind) for _, payload in payloads)]
+        crd, *rest = self._builder.add(
+            Op.JOIN, JoinAttrs(keep, counts), wires, outputs, name=f"join {name}"
+        )
+        passed: dict[Wire, Wire] = {}
+        for (number, payload), out in zip(payloads, rest, strict=True):
+            passed[payload] = out
+            if payload in self.missing or not _always_present(keep, number, len(inputs)):
+                self.missing.add(out)
+        return crd, passed
+
+
+def _decides(condition: Condition, part: Participant) -> bool:
+    return any(part.atoms & clause for clause in condition)
+
+
+def _keep_text(condition: Condition, inputs: Sequence[Participant]) -> str:
+    """Return the name of the join, or its table over the presence masks of all inputs."""
+    count = len(inputs)
+    table = []
+    for mask in range(1 << count):
+        present = frozenset().union(*(p.atoms for b, p in enumerate(inputs) if mask >> b & 1))
+        table.append(any(clause <= present for clause in condition))
+    for name, keeps in (("intersect", all), ("union", any), ("left", lambda bits: bits[0])):
+        if table == [bool(keeps([m >> b & 1 for b in range(count)])) for m in range(1 << count)]:
+            return name
+    return "".join("1" if kept else "0" for kept in table)
+
+
+def _always_present(keep: str, number: int, count: int) -> bool:
+    if keep in ("intersect", "union", "left"):
+        return keep == "intersect" or (keep == "left" and number == 0)
+    return all(mask >> number & 1 for mask in range(1 << count) if keep[mask] == "1")

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""Regions: which operations are fused together, by strategy.
+
+`unfused` makes one region per source operator (a softmax, a layer norm and a matrix product each
+stay whole). `layer` makes one per module of the model, or, where the model has no modules, cuts
+after every activation that feeds a contraction. `full` makes one per connected component. Every
+region is convex: no path leaves it and comes back.
+
+Not here: whether a region can be lowered; a region that cannot is cut by `plan`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+
+import networkx as nx
+
+from fuseflow.fusion.views import Region
+from fuseflow.ir.einsum import Einsum, EinsumGraph
+
+__all__ = ["Strategy", "cut_region", "live_einsums", "make_region", "partition"]
+
+
+class Strategy(enum.StrEnum):
+    """Presets of the fusion granularity."""
+
+    UNFUSED = "unfused"
+    LAYER = "layer"
+    FULL = "full"
+
+
+# Classes of torch that execute one operator; the module that owns them is the layer.
+LEAF_PREFIX = "torch.nn.modules."
+
+
+def live_einsums(graph: EinsumGraph) -> list[Einsum]:
+    """Return the operations that an output depends on, in evaluation order."""
+    needed = {output.value for output in graph.outputs}
+    live: list[Einsum] = []
+    for op in reversed(graph.einsums):
+        if op.output.value in needed:
+            live.append(op)
+            needed |= {access.value for access in op.operands}
+    return live[::-1]
+
+
+def partition(graph: EinsumGraph, ops: Sequence[Einsum], strategy: Strategy) -> list[list[Einsum]]:
+    """Split operations into convex groups, in an order in which they can run."""
+    atoms = _source_operators(ops)
+    if strategy is Strategy.UNFUSED:
+        return atoms
+    if strategy is Strategy.FULL:
+        return _components(ops)
+    labels = _layer_labels(atoms)
+    return _contract(atoms, labels)
+
+
+def make_region(graph: EinsumGraph, ops: Sequence[Einsum], name: str) -> Region:
+    """Wrap operations as a region; its outputs are what others read or the model returns."""
+    inside = {op.name for op in ops}
+    wanted = {output.value for output in graph.outputs}
+    consumers = graph.consumers()
+    outputs = tuple(
+        op.output.value
+        for op in ops
+        if op.output.value in wanted
+        or any(user.name not in inside for user in consumers[op.output.value])
+    )
+    return Region(name, tuple(ops), outputs)
+
+
+def cut_region(ops: Sequence[Einsum], value: str) -> tuple[list[Einsum], list[Einsum]]:
+    """Split operations at a value: everything it is computed from, and the rest.
+
+    If that is all of them, the operation that computes it stands alone.
+    """
+    producers = {op.output.value: op for op in ops}
+    above: set[str] = set()
+    todo = [value]
+    while todo:
+        op = producers.get(todo.pop())
+        if op is not None and op.name not in above:
+            above.add(op.name)
+            todo += [access.value for access in op.operands]
+    if not above or len(above) == len(ops):
+        above = {op.name for op in ops if op.output.value != value}
+    if len(above) == len(ops):
+        above = {op.name for op in ops[:-1]}
+    first = [op for op in ops if op.name in above]
+    return first, [op for op in ops if op.name not in above]
+
+
+def _source_operators(ops: Iterable[Einsum]) -> list[list[Einsum]]:
+    """Group the operations of one source operator; a composite is contiguous in a graph."""
+    groups: dict[str, list[Einsum]] = {}
+    for op in ops:
+        groups.setdefault(op.composite or f"einsum {op.name}", []).append(op)
+    return _in_order(list(groups.values()))
+
+
+def _components(ops: Sequence[Einsum]) -> list[list[Einsum]]:
+    """Return groups of operations that are connected by values one of them computes."""
+    producers = {op.output.value: op.name for op in ops}
+    links = nx.Graph()
+    links.add_nodes_from(op.name for op in ops)
+    for op in ops:
+        for access in op.operands:
+            if access.value in producers:
+                links.add_edge(producers[access.value], op.name)
+    position = {op.name: p for p, op in enumerate(ops)}
+    members = [sorted(c, key=position.__getitem__) for c in nx.connected_components(links)]
+    by_name = {op.name: op for op in ops}
+    return [[by_name[n] for n in names] for names in sorted(members, key=lambda m: position[m[0]])]
+
+
+def _layer_labels(atoms: Sequence[Sequence[Einsum]]) -> list[str]:
+    """Return one label per source operator: its layer.
+
+    Without modules, or with all operators in one module, every activation that feeds a contraction
+    ends a layer.
+    """
+    scopes = [_owner(atom[0]) for atom in atoms]
+    if len(set(scopes)) > 1:
+        return scopes
+    closing = _activations_before_contractions(atoms)
+    labels: list[str] = []
+    depth: dict[str, int] = {}
+    for number, atom in enumerate(atoms):
+        inner = {access.value for op in atom for access in op.operands}
+        layer = max((depth[v] for v in inner if v in depth), default=0)
+        labels.append(f"layer{layer}")
+        for op in atom:
+            depth[op.output.value] = layer + (number in closing)
+    return labels
+
+
+def _activations_before_contractions(atoms: Sequence[Sequence[Einsum]]) -> set[int]:
+    contracted = {
+        access.value for atom in atoms for op in atom if _contracts(op) for access in op.operands
+    }
+    return {
+        number
+        for number, atom in enumerate(atoms)
+        if atom[-1].output.value in contracted and not any(_contracts(op) for op in atom)
+    }
+
+
+def _contracts(op: Einsum) -> bool:
+    return op.reduce == "add" and len(op.operands) > 1
+
+
+def _owner(op: Einsum) -> str:
+    """Return the path of the innermost module that is not itself a single operator."""
+    for source in op.sources:
+        owners = [path for path, kind in source.scopes if not kind.startswith(LEAF_PREFIX)]
+        if owners:
+            return owners[-1]
+    return ""
+
+
+def _contract(atoms: Sequence[Sequence[Einsum]], labels: Sequence[str]) -> list[list[Einsum]]:
+    """Merge operators of one label along their dependences, as long as the group stays convex."""
+    graph = _dependences(atoms)
+    group = {number: number for number in range(len(atoms))}
+    for source, target in sorted(graph.edges):
+        if labels[source] == labels[target]:
+            _merge(graph, group, group[source], group[target])
+    for number in range(1, len(atoms)):
+        same = [other for other in range(number) if labels[other] == labels[number]]
+        if same:
+            _merge(graph, group, group[same[-1]], group[number])
+    members: dict[int, list[Einsum]] = {}
+    for number, atom in enumerate(atoms):
+        members.setdefault(group[number], []).extend(atom)
+    return _in_order(list(members.values()))
+
+
+def _merge(graph: nx.DiGraph, group: dict[int, int], kept: int, dropped: int) -> None:
+    """Unite two groups unless a path between them runs through a third one."""
+    if kept == dropped or _has_detour(graph, kept, dropped) or _has_detour(graph, dropped, kept):
+        return
+    for number, label in group.items():
+        if label == dropped:
+            group[number] = kept
+    for source in list(graph.predecessors(dropped)):
+        graph.add_edge(source, kept)
+    for target in list(graph.successors(dropped)):
+        graph.add_edge(kept, target)
+    graph.remove_node(dropped)
+    if graph.has_edge(kept, kept):
+        graph.remove_edge(kept, kept)
+
+
+def _has_detour(graph: nx.DiGraph, source: int, target: int) -> bool:
+    return any(
+        middle != target and nx.has_path(graph, middle, target)
+        for middle in graph.successors(source)
+    )
+
+
+def _dependences(groups: Sequence[Sequence[Einsum]]) -> nx.DiGraph:
+    """Return the graph of groups, an edge from each producer to each consumer."""
+    owner = {op.output.value: number for number, group in enumerate(groups) for op in group}
+    graph = nx.DiGraph()
+    graph.add_nodes_from(range(len(groups)))
+    for number, group in enumerate(groups):
+        for op in group:
+            for access in op.operands:
+                source = owner.get(access.value, number)
+                if source != number:
+                    graph.add_edge(source, number)
+    return graph
+
+
+def _in_order(groups: list[list[Einsum]]) -> list[list[Einsum]]:
+    """Sort groups so that producers come first, otherwise as they stand."""
+    order: Mapping[int, int] = {n: p for p, n in enumerate(_topological(groups))}
+    return [groups[n] for n in sorted(range(len(groups)), key=order.__getitem__)]
+
+
+def _topological(groups: Sequence[Sequence[Einsum]]) -> list[int]:
+    return list(nx.lexicographical_topological_sort(_dependences(groups)))

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""Views: one value under one binding of its dimensions to the index classes of a region.
+
+Unifies the index names of all operations of a region into index classes (FuseFlow, ASPLOS'26,
+section 5): two uses of a value with the same binding share one view, so that a diamond of depth n
+costs n views and not 2**n. A reduction takes over the class of an operand that is already viewed
+(a softmax reduces the row that it later divides), and a fresh class otherwise.
+
+Not here: in which order the classes are iterated (`orders`), and what is visited (`domains`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fuseflow.ir.einsum import Access, Einsum, Value
+from fuseflow.ir.tensor import Format
+
+__all__ = ["Region", "View", "ViewGraph", "build_views", "storage_edges"]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Operations to be fused, in evaluation order, and the values that must be written to DRAM."""
+
+    name: str
+    ops: tuple[Einsum, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(slots=True, eq=False)
+class View:
+    """A value under a binding; `op` is None for a leaf (a tensor in DRAM).
+
+    `operands` are aligned with `op.operands`, `reduced` with `op.over`. `consumers` lists the
+    views that read this one, each once. `format` is how a leaf is stored.
+    """
+
+    number: int
+    value: str
+    binding: tuple[str, ...]
+    op: Einsum | None = None
+    reduced: tuple[str, ...] = ()
+    operands: tuple[View, ...] = ()
+    consumers: list[View] = field(default_factory=list)
+    format: Format | None = None
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Return the classes that this view's operation iterates by itself."""
+        return frozenset(self.binding + self.reduced)
+
+    def __str__(self) -> str:
+        return f"{self.value}({','.join(self.binding)})"
+
+
+@dataclass(slots=True)
+class ViewGraph:
+    """The views of a region.
+
+    `ops` holds the views of operations, consumers before producers; `leaves` those of tensors;
+    `outputs` the view of each output of the region; `classes` the index classes in order of
+    creation with their extents.
+    """
+
+    region: Region
+    ops: list[View] = field(default_factory=list)
+    leaves: list[View] = field(default_factory=list)
+    outputs: dict[str, View] = field(default_factory=dict)
+    classes: dict[str, int] = field(default_factory=dict)
+
+    def is_output(self, view: View) -> bool:
+        """Return True if the region writes this view to DRAM."""
+        return self.outputs.get(view.value) is view
+
+
+def build_views(region: Region, values: Mapping[str, Value]) -> ViewGraph:
+    """Bind every use of every value of a region.
+
+    Args:
+        region: the operations; a value that none of them produces is a leaf.
+        values: all values of the graph, for extents.
+
+    Returns:
+        The view graph; views are numbered in order of creation, outputs first.
+    """
+    return _Binder(region, values).run()
+
+
+def storage_edges(leaf: View) -> list[tuple[str, str]]:
+    """Return the order constraints (outer, inner) that a stored tensor puts on its view.
+
+    A stored level is only reachable below every level stored above it. A run of dense levels
+    commutes, because its address is a sum of coordinate times stride.
+    """
+    fmt = leaf.format
+    assert fmt is not None
+    classes = [leaf.binding[mode] for mode in fmt.mode_order]
+    return [
+        (classes[above], classes[below])
+        for below in range(len(classes))
+        for above in range(below)
+        if any(level.is_stored for level in fmt.levels[above : below + 1])
+    ]
+
+
+class _Binder:
+    """Walks the operations from the last to the first, so that all uses of a value are known."""
+
+    def __init__(self, region: Region, values: Mapping[str, Value]) -> None:
+        self.graph = ViewGraph(region)
+        self.values = values
+        self.producer = {op.output.value: op for op in region.ops}
+        self.by_value: dict[str, list[View]] = {}
+
+    def run(self) -> ViewGraph:
+        for op in reversed(self.graph.region.ops):
+            self._bind_output(op)
+            for view in self.by_value.get(op.output.value, []):
+                self._bind_operands(view)
+                self.graph.ops.append(view)
+        return self.graph
+
+    def _bind_output(self, op: Einsum) -> None:
+        """Give an output of the region a view, the one of its consumers if it has one."""
+        name = op.output.value
+        if name not in self.graph.region.outputs:
+            return
+        if name not in self.by_value:
+            known = self._bound_through_operands(op)
+            binding = [
+                known.get(index) or self._fresh(index, size)
+                for index, size in zip(op.output.indices, self.values[name].shape, strict=True)
+            ]
+            self._request(name, tuple(binding), None)
+        self.graph.outputs[name] = self.by_value[name][0]
+
+    def _bound_through_operands(self, op: Einsum) -> dict[str, str]:
+        """Find classes for output indices through the nearest operand that is already viewed.
+
+        Sibling outputs thereby share the loops, and the work, of what both are computed from.
+        """
+        trail: list[tuple[Access, dict[str, str]]] = []
+        identity = {index: index for index in op.output.indices}
+        trail += [(access, identity) for access in op.operands]
+        for access, back in trail:
+            known = self.by_value.get(access.value)
+            if known:
+                pairs = zip(access.indices, known[0].binding, strict=True)
+                found = {back[index]: name for index, name in pairs if index in back}
+                if found:
+                    return found
+            inner = self.producer.get(access.value)
+            if inner is None:
+                continue
+            outer = zip(inner.output.indices, access.indices, strict=True)
+            mapped = {index: back[name] for index, name in outer if name in back}
+            trail += [(operand, mapped) for operand in inner.operands if mapped]
+        return {}
+
+    def _bind_operands(self, view: View) -> None:
+        op = view.op
+        assert op is not None
+        bound = dict(zip(op.output.indices, view.binding, strict=True))
+        bound |= self._bind_reduced(op, bound)
+        view.reduced = tuple(bound[index] for index in op.over)
+        view.operands = tuple(
+            self._request(access.value, tuple(bound[i] for i in access.indices), view)
+            for access in op.operands
+        )
+
+    def _bind_reduced(self, op: Einsum, bound: Mapping[str, str]) -> dict[str, str]:
+        """Choose a class for each reduced index: that of a view that fits, else a fresh one."""
+        if not op.over:
+            return {}
+        sizes = {i: s for a in op.operands for i, s in self._extents(a)}
+        for access in sorted(op.operands, key=lambda a: -len(a.indices)):
+            shared = self._shared(access, op.over, bound)
+            if shared:
+                return {i: shared.get(i) or self._fresh(i, sizes[i]) for i in op.over}
+        return {index: self._fresh(index, sizes[index]) for index in op.over}
+
+    def _shared(
+        self, access: Access, over: Sequence[str], bound: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Return the classes that an existing view of the operand gives to the reduced indices."""
+        if not set(access.indices) & set(over):
+            return {}
+        for known in self.by_value.get(access.value, []):
+            pairs = list(zip(access.indices, known.binding, strict=True))
+            found = {i: name for i, name in pairs if i in over}
+            agrees = all(bound[i] == name for i, name in pairs if i not in over)
+            if agrees and not set(found.values()) & set(bound.values()):
+                return found
+        return {}
+
+    def _extents(self, access: Access) -> Iterable[tuple[str, int]]:
+        return zip(access.indices, self.values[access.value].shape, strict=True)
+
+    def _request(self, name: str, binding: tuple[str, ...], consumer: View | None) -> View:
+        views = self.by_value.setdefault(name, [])
+        view = next((v for v in views if v.binding == binding), None)
+        if view is None:
+            number = sum(map(len, self.by_value.values()))
+            view = View(number, name, binding, self.producer.get(name))
+            views.append(view)
+            if view.op is None:
+                view.format = self.values[name].format
+                self.graph.leaves.append(view)
+        if consumer is not None and consumer not in view.consumers:
+            view.consumers.append(consumer)
+        return view
+
+    def _fresh(self, index: str, size: int) -> str:
+        name, count = index, 1
+        while name in self.graph.classes:
+            count += 1
+            name = f"{index}{count}" if index[-1].isalpha() else f"{index}_{count}"
+        self.graph.classes[name] = size
+        return name
