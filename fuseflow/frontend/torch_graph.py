@@ -128,7 +128,8 @@ class _Reader:
         elif node.op == "output":
             self._results = tuple(map_leaves(self._lookup, node.args[0]))
         else:
-            self._values[node] = self._refuse(node, f"node of kind {node.op}")
+            # A subgraph of control flow: the call that uses it is what gets reported.
+            self._values[node] = Unknown()
 
     def raise_findings(self) -> None:
         """Raise one error for everything that could not be read."""
@@ -223,21 +224,27 @@ class _Reader:
         parts = leaves((positional, keywords))
         if node.target is operator.getitem:
             return self._item(node, *positional)
+        is_blocked = any(isinstance(part, Unknown) for part in parts)
         if not isinstance(node.target, OpOverload):
-            if any(isinstance(part, Computed | Known | Unknown) for part in parts):
-                return self._refuse(node, "not an ATen operator")
-            return node.target(*positional, **keywords)  # type: ignore[operator]
+            return self._read_python(node, positional, keywords, is_blocked)
         name = operator_name(node.target)
         if name.startswith("_assert"):
             return None
-        if any(isinstance(part, Unknown) for part in parts):
-            return Unknown() if name in RULES else self._refuse(node)
+        if is_blocked:
+            return Unknown() if name in RULES or name.startswith("sym_") else self._refuse(node)
         arguments = by_name(node.target, positional, keywords)
         is_known = not any(isinstance(part, Computed) for part in parts)
         is_lookup = name in LOOKUPS and any(_is_bound(part) for part in parts)
         if name in FROM_SHAPE or (is_known and not is_lookup):
             return self._evaluate(node, arguments)
         return self._spell(node, arguments)
+
+    def _read_python(self, node: Node, positional: Any, keywords: Any, is_blocked: bool) -> Any:
+        """Read arithmetic on sizes, or refuse control flow and other calls that are not ATen."""
+        target: Any = node.target
+        if getattr(target, "__module__", "") in ("_operator", "math", "builtins"):
+            return Unknown() if is_blocked else target(*positional, **keywords)
+        return self._refuse(node, "not an ATen operator")
 
     def _item(self, node: Node, group: Any, place: Any) -> Any:
         if isinstance(group, Unknown):
@@ -313,6 +320,8 @@ class _Reader:
 
     def _refuse(self, node: Node, reason: str = "") -> Unknown:
         source = source_of(node)
+        if _depends_on_values(node):
+            reason = "its result or shape depends on values"
         what = f"{source.op} ({reason})" if reason else source.op
         self._refused.setdefault(what, []).append(source)
         return Unknown()
@@ -320,6 +329,13 @@ class _Reader:
 
 def _is_bound(part: Any) -> bool:
     return isinstance(part, Known) and part.is_bound
+
+
+def _depends_on_values(node: Node) -> bool:
+    """True if torch cannot foresee the shape of a result, or it is a number read from a tensor."""
+    result = _first(node.meta.get("val"))
+    extents = getattr(result, "shape", (result,))
+    return not all(isinstance(extent, int) for extent in extents) and result is not None
 
 
 def _first(value: Any) -> Any:

@@ -7,12 +7,13 @@ Not here: what an operator means (see `torch_rules`), and which modules there ar
 from __future__ import annotations
 
 import copy
+import io
 import logging
 import operator
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,7 +190,10 @@ def _quiet() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            stack.enter_context(redirect_stdout(io.StringIO()))
+            stack.enter_context(redirect_stderr(io.StringIO()))
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -207,7 +211,9 @@ def _export_error(error: Exception) -> ModelError:
             fix="decide it outside of forward, or write it with torch.where",
         )
     message = f"torch cannot export the model: {type(error).__name__}: {_first_line(error)}"
-    return ModelError("I004 export-failed", message, where=where)
+    in_forward = "compressed tensor" in message or "SparseCsr" in message
+    fix = "build sparse tensors outside of forward, as inputs or buffers" if in_forward else None
+    return ModelError("I004 export-failed", message, where=where, fix=fix)
 
 
 def _user_place(error: BaseException) -> Location | None:
@@ -218,7 +224,7 @@ def _user_place(error: BaseException) -> Location | None:
         (frame.filename, frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)
         if "torch" not in Path(frame.filename).parts
-        and "frontend" not in Path(frame.filename).parts
+        and Path(frame.filename).parent != Path(__file__).parent
     ]
     frames += [(file, int(line)) for file, line in USER_FRAME.findall(str(error))]
     if not frames:

@@ -35,7 +35,7 @@ def source_of(node: Node) -> SourceLoc:
 def _user_frame(trace: str) -> tuple[str, int]:
     """Return the innermost frame that is not part of torch itself."""
     for path, line in reversed(FRAME.findall(trace)):
-        if LIBRARY not in PurePath(path).parts:
+        if path.endswith(".py") and LIBRARY not in PurePath(path).parts:
             return PurePath(path).name, int(line)
     return "", 0
 

@@ -45,9 +45,9 @@ class Computed:
 class Known:
     """A tensor whose value is known. It becomes a value of the graph where a rule asks for it.
 
-    `label` is the parameter that it comes from, "" if there is not exactly one. `is_bound` says that
-    it depends on a bound input. `view` appends the view operator that made it, for a tensor that is
-    a view of another known one.
+    `label` is the parameter that it comes from, "" if there is not exactly one. `is_bound` says
+    that it depends on a bound input. `view` appends the view operator that made it, for a tensor
+    that is a view of another known one.
     """
 
     tensor: torch.Tensor
