@@ -13,12 +13,15 @@ from fuseflow.errors import GraphError, Location
 from fuseflow.sim.tokens import Token, format_token
 
 __all__ = [
+    "LEFTOVER",
     "MALFORMED",
     "MISALIGNED",
     "OUT_OF_RANGE",
     "OVERFULL",
     "RESULT",
     "SCRAMBLED",
+    "cut_short",
+    "leftover",
     "malformed",
     "misaligned",
     "out_of_range",
@@ -32,6 +35,7 @@ OUT_OF_RANGE = "S002 out-of-range"
 OVERFULL = "S003 overfull"
 MALFORMED = "S004 malformed"
 SCRAMBLED = "S005 scrambled"
+LEFTOVER = "S007 leftover"
 RESULT = "S006 wrong-result"
 
 
@@ -72,11 +76,26 @@ def malformed(kernel: str, channel: str, index: int, token: Token, depth: int) -
     )
 
 
+def cut_short(channel: str, index: int, depth: int) -> GraphError:
+    """A stream ends before its root list is closed, or without its last token."""
+    message = f'stream "{channel}" of depth {depth} is cut short after {index} tokens'
+    return GraphError(MALFORMED, message)
+
+
 def scrambled(kernel: str, unit: str, before: int, after: int) -> GraphError:
     """Coordinates of a list that is merged are not strictly ascending."""
     return GraphError(
         SCRAMBLED,
         f"coordinates must ascend, but {after} follows {before}",
+        where=Location(graph=kernel, node=unit),
+    )
+
+
+def leftover(kernel: str, unit: str, channel: str, index: int, token: Token) -> GraphError:
+    """A unit has finished before it read all of a stream."""
+    return GraphError(
+        LEFTOVER,
+        f'token {index} = {format_token(token)} of stream "{channel}" was not read',
         where=Location(graph=kernel, node=unit),
     )
 

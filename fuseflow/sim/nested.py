@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fuseflow.sim.faults import malformed
+from fuseflow.sim.faults import cut_short, malformed
 from fuseflow.sim.tokens import DONE, Stop, Token
 
 __all__ = ["Grammar", "decode", "encode"]
@@ -80,6 +80,7 @@ def decode(tokens: Iterable[Token], depth: int) -> Any:
     grammar = Grammar(depth)
     holder: list[Any] = []
     lists: list[list[Any]] = [[] for _ in range(depth)] + [holder]
+    index = -1
     for index, token in enumerate(tokens):
         state = grammar.state
         if not grammar.accepts(token):
@@ -91,7 +92,7 @@ def decode(tokens: Iterable[Token], depth: int) -> Any:
         if not isinstance(token, Stop):
             lists[0].append(token)
     if not grammar.done:
-        raise malformed("", "tokens", len(lists), "end of input", depth)
+        raise cut_short("tokens", index + 1, depth)
     return holder[0]
 
 

@@ -118,14 +118,15 @@ class _Run:
         result = self.simulator(machine, max_cycles=limit)
         self.report.kernels.append(kernel_statistics(kernel, machine, result))
         self.report.deadlock = deadlock_report(machine, result)
+        self.report.complete = result.complete
         self.cycles += result.elapsed
-        self.report.complete = result.complete and (limit is None or result.elapsed <= limit)
         if result.complete:
             for name, tensor in assemble(machine, result, self.tensors).items():
                 self.tensors[name] = replace(self.tensors[name], tensor=tensor)
-        elif self.report.deadlock is None:
-            self.report.notes.append(f"stopped in kernel {kernel.name}: cycle limit reached")
-        return self.report.complete
+        elif result.deadlock is None:
+            note = f"stopped in kernel {kernel.name}: the limit of {self.max_cycles} cycles"
+            self.report.notes.append(note)
+        return result.complete
 
     def finish(self, check: bool, rtol: float, atol: float) -> SimulationReport:
         """Add sums, outputs and the check to the report."""

@@ -149,12 +149,10 @@ def format_token(token: Token) -> str:
         return token.text
     if isinstance(token, np.ndarray):
         return "[" + ",".join(format_token(part) for part in token) + "]"
-    return f"{float(token):g}" if _is_short(token) else repr(float(token))
-
-
-def _is_short(token: Token) -> bool:
-    """True if six digits say all there is to say about a number."""
-    return isinstance(token, int) or float(f"{float(token):g}") == token or token != token
+    if isinstance(token, int):
+        return str(token)
+    short = f"{float(token):g}"
+    return short if token != token or np.float32(short) == token else str(np.float32(token))
 
 
 def parse_token(text: str, *, number: bool) -> Token:
@@ -169,7 +167,8 @@ def parse_token(text: str, *, number: bool) -> Token:
         n, _, e = text[1:].partition("e")
         return Stop(int(n), int(e or 0))
     if text.startswith("["):
-        return np.array(json.loads(text), dtype=np.float32)
+        names = text.replace("inf", "Infinity").replace("nan", "NaN")
+        return np.array(json.loads(names), dtype=np.float32)
     if text == "R":
         return 1
     return np.float32(text) if number else int(text)

@@ -11,6 +11,7 @@ import heapq
 
 import numpy as np
 
+from fuseflow.sim import faults
 from fuseflow.sim.machine import Machine
 from fuseflow.sim.result import Blocked, DeadlockInfo, MachineResult, UnitResult
 from fuseflow.sim.twin.fifo import Fifo
@@ -45,6 +46,7 @@ def run_twin(
     ]
     with np.errstate(all="ignore"):
         _run_all(processes)
+    _check_leftover(machine, processes, fifos)
     stuck = [process for process in processes if not process.finished]
     limited = any(process.over_limit for process in stuck)
     deadlock = _explain(processes, fifos) if stuck and not limited else None
@@ -77,6 +79,14 @@ def _run_all(processes: list[Process]) -> None:
         queued.discard(index)
         if not processes[index].finished:
             processes[index].run(wake)
+
+
+def _check_leftover(machine: Machine, processes: list[Process], fifos: list[Fifo]) -> None:
+    """Refuse tokens that a unit which has finished did not read."""
+    for channel, fifo in zip(machine.channels, fifos, strict=True):
+        if fifo.occupied and processes[fifo.consumer].finished:
+            name = processes[fifo.consumer].unit.name
+            raise faults.leftover(machine.name, name, channel.name, fifo.removed, fifo.head)
 
 
 def _unit_result(process: Process) -> UnitResult:
