@@ -316,10 +316,11 @@ cdef class Binder:
         else:
             self.u.step = step_concat_lists if params.depth else step_concat_values
 
-    def _bind_level_write(self, _params):
+    def _bind_level_write(self, params):
         cdef LevelWriteState* s = <LevelWriteState*> _take(self.u, sizeof(LevelWriteState))
         self.u.state = s
         self.u.step = step_level_write
+        s.format = <LevelKind> LEVELS[params.format]
         s.segment_room = 64
         s.segments = <int64_t*> _take(self.u, 64 * sizeof(int64_t))
         s.n_segments = 1

@@ -8,7 +8,7 @@ from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF, pool_resize
 from fuseflow.sim.engine.ring cimport (
     CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int, head_number,
 )
-from fuseflow.sim.engine.states cimport LevelWriteState, SourceState, ValWriteState
+from fuseflow.sim.engine.states cimport COMPRESSED, DENSE, LevelWriteState, SourceState, ValWriteState
 from fuseflow.sim.engine.unit cimport (
     Emission, Unit, fault, finish, flush, has_room, knows_slot, misaligned, send, stage_ctl, stage_head,
     stage_int, stage_number, take, tick, wait_slot, wait_token,
@@ -23,7 +23,7 @@ cdef int step_source(Unit* u) noexcept nogil:
             if not has_room(u):
                 return 0
             if s.stamps[s.at] - 1 > u.clock:
-                tick(u, s.stamps[s.at] - 1 - u.clock)
+                u.clock = s.stamps[s.at] - 1
             _stage_source(u, s)
             u.phase = 1
         if not flush(u):
@@ -145,6 +145,10 @@ cdef int step_level_write(Unit* u) noexcept nogil:
             if not close_segment(u, s):
                 return 0
             tick(u, u.ii)
+    if s.format != DENSE:
+        u.write_bytes += 4 * s.n_coordinates
+    if s.format == COMPRESSED:
+        u.write_bytes += 4 * s.n_segments
     return finish(u)
 
 
@@ -211,6 +215,7 @@ cdef int step_val_write(Unit* u) noexcept nogil:
         if placed:
             take(u, 1)
         if u.ctl == CTL_DONE:
+            u.write_bytes += 4 * s.written * u.inputs[0].width
             tick(u, u.done_cost)
             return finish(u)
         if u.ctl <= CTL_MISSING:
@@ -234,7 +239,7 @@ cdef bint _write_value(Unit* u, ValWriteState* s, bint placed) noexcept nogil:
             return False
         s.count += 1
     memcpy(s.values + at * width, s.value, width * sizeof(float))
-    u.write_bytes += 4 * width
+    s.written += 1
     return True
 
 

@@ -154,7 +154,7 @@ cdef void check_stop(Chan* c, uint8_t ctl) noexcept nogil:
     cdef int32_t e = (ctl >> 3) & 7
     cdef bint good
     if ctl == CTL_DONE:
-        good = c.closed
+        good = c.closed and not c.done
     else:
         good = not c.closed and e <= n < c.depth
         good = good and (e == 0 if c.state < 0 else e <= c.state)

@@ -162,6 +162,7 @@ cdef struct ReduceState:
 
 
 cdef struct LevelWriteState:
+    LevelKind format
     int64_t* segments
     int64_t n_segments
     int64_t segment_room
@@ -176,4 +177,5 @@ cdef struct ValWriteState:
     int64_t count
     int64_t room
     int64_t positions  # bound of the positions, -1 for none
+    int64_t written  # values
     float* value  # removed before its reference arrived

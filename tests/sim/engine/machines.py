@@ -1,0 +1,493 @@
+"""Draws random legal machines: units are added one by one to streams whose shapes are known.
+
+Streams with one `Shape` hold equal lists; a child shape has a list for every element of its parent.
+That is all that is needed to join, repeat, reduce and accumulate without misaligning anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fuseflow.sim import params as pm
+from fuseflow.sim.machine import Channel, ChannelKind, Cost, Machine, Unit, UnitKind
+from fuseflow.sim.nested import encode
+from fuseflow.sim.tokens import DONE, MISSING, Stop, Token, TokenStream
+
+MAX_ELEMENTS = 60
+MAX_DEPTH = 4
+CRD, REF, VAL, SIG = ChannelKind.CRD, ChannelKind.REF, ChannelKind.VAL, ChannelKind.SIG
+UNARY = ("relu", "neg", "exp", "sigmoid", "gelu", "gelu_tanh", "rsqrt", "square", "copy", "tanh")
+BINARY = ("mul", "add", "sub", "div", "max", "min", "safe_sub", "safe_div")
+
+
+@dataclass(eq=False)
+class Shape:
+    """The structure of a stream: `parent` is one level out, `elements` bounds the elements."""
+
+    depth: int
+    elements: int
+    parent: Shape | None = None
+
+    def outer(self) -> Shape:
+        if self.parent is None:
+            self.parent = Shape(self.depth - 1, self.elements)
+        return self.parent
+
+
+@dataclass(eq=False)
+class Stream:
+    """An unread channel. `bound` limits integer values; `ascending` lists may be joined."""
+
+    channel: int
+    kind: ChannelKind
+    shape: Shape
+    bound: int = 0
+    ascending: bool = False
+
+
+class Draw:
+    """One machine in the making."""
+
+    def __init__(self, seed: int, capacity: int | None, steps: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.capacity = capacity
+        self.units: list[Unit] = []
+        self.channels: list[Channel] = []
+        self.open: list[Stream] = []
+        self.sources()
+        for _ in range(steps):
+            self.step()
+
+    # Drawing.
+
+    def chance(self, p: float) -> bool:
+        return bool(self.rng.random() < p)
+
+    def below(self, n: int) -> int:
+        return int(self.rng.integers(n))
+
+    def floats(self, n: int) -> pm.Floats:
+        return (self.rng.integers(-8, 9, n) / 4).astype(np.float32)
+
+    def fill(self) -> float:
+        return float(self.rng.choice([0.0, 0.0, 1.0, -0.5, -np.inf]))
+
+    def cost(self) -> Cost:
+        if self.chance(0.6):
+            return Cost(done=self.below(2))
+        ii, latency, n_cost, flush, startup, done, inner = self.rng.integers(0, 5, 7).tolist()
+        return Cost(max(ii, 1), max(latency, 1), n_cost, flush, startup, done, inner)
+
+    def unit(
+        self,
+        kind: UnitKind,
+        inputs: list[int],
+        outputs: list[int],
+        params: pm.UnitParams | None = None,
+    ) -> None:
+        name = f"{kind.name.lower()}{len(self.units)}"
+        record = params or pm.NoParams()
+        self.units.append(Unit(kind, name, tuple(inputs), tuple(outputs), record, self.cost()))
+
+    def stream(
+        self, kind: ChannelKind, shape: Shape, bound: int = 0, ascending: bool = False
+    ) -> Stream:
+        interval = self.below(3) if self.chance(0.05) else 0
+        channel = Channel(kind, self.capacity, (), interval, shape.depth, f"c{len(self.channels)}")
+        self.channels.append(channel)
+        return Stream(len(self.channels) - 1, kind, shape, bound, ascending)
+
+    def emit(self, *streams: Stream) -> list[int]:
+        """Open streams for further units; a few outputs are void."""
+        self.open += streams
+        return [stream.channel for stream in streams]
+
+    def use(self, stream: Stream) -> int:
+        """Return a channel that carries the stream, which is copied first if it stays open."""
+        if not self.chance(0.8):
+            self.open.remove(stream)
+            return stream.channel
+        copies = [
+            self.stream(stream.kind, stream.shape, stream.bound, stream.ascending) for _ in range(2)
+        ]
+        self.unit(UnitKind.BROADCAST, [stream.channel], [c.channel for c in copies])
+        self.open[self.open.index(stream)] = copies[0]
+        return copies[1].channel
+
+    def pick(self, accept: Callable[[Stream], bool]) -> Stream | None:
+        fitting = [stream for stream in self.open if accept(stream)]
+        return fitting[self.below(len(fitting))] if fitting else None
+
+    # Sources.
+
+    def sources(self) -> None:
+        for _ in range(1 + self.below(2)):
+            depth = self.below(3)
+            nested = self.nested(depth)
+            shape = Shape(depth, max(1, count(nested)))
+            for kind in (REF, CRD, VAL)[: 1 + self.below(3)]:
+                self.source(nested, shape, kind)
+
+    def nested(self, depth: int) -> object:
+        if depth == 0:
+            return 0
+        return [self.nested(depth - 1) for _ in range(0 if self.chance(0.25) else self.below(4))]
+
+    def source(self, nested: object, shape: Shape, kind: ChannelKind) -> None:
+        stream = self.stream(kind, shape, bound=6)
+        tokens: list[Token] = [
+            token if isinstance(token, Stop) or token is DONE else self.element(kind)
+            for token in encode(nested, shape.depth)
+        ]
+        gaps = self.rng.integers(1, 4, len(tokens)) if self.chance(0.5) else np.ones(len(tokens))
+        stamps = np.cumsum(gaps).astype(int).tolist()
+        packed = TokenStream.of(tokens, stamps, number=kind is VAL)
+        self.unit(UnitKind.SOURCE, [], self.emit(stream), pm.SourceParams(packed))
+
+    def element(self, kind: ChannelKind) -> Token:
+        if kind is not CRD and self.chance(0.2):
+            return MISSING
+        return self.floats(1)[0] if kind is VAL else self.below(6)
+
+    # Steps.
+
+    def step(self) -> None:
+        steps = [
+            self.scan, self.scan, self.scan, self.full, self.root, self.repeat, self.repeat, self.join,
+            self.join, self.locate, self.array, self.array, self.alu1, self.alu2, self.reduce,
+            self.spacc, self.spacc, self.spacc, self.hold, self.drop, self.mask, self.valdrop, self.lanes,
+            self.repsig, self.replay, self.concat,
+        ]  # fmt: skip
+        steps[self.below(len(steps))]()
+
+    def root(self) -> None:
+        self.unit(UnitKind.ROOT, [], self.emit(self.stream(REF, Shape(0, 1), 1)))
+
+    def scan(self) -> None:
+        ref = self.pick(lambda s: s.kind is REF and s.shape.depth < MAX_DEPTH)
+        if ref is None:
+            return
+        size = 1 + self.below(5)
+        if ref.shape.elements * size > MAX_ELEMENTS:
+            return
+        params, bound = self.level(ref.bound, size)
+        shape = Shape(ref.shape.depth + 1, ref.shape.elements * size, ref.shape)
+        source = self.use(ref)
+        outputs = self.emit(self.stream(CRD, shape, size, True), self.stream(REF, shape, bound))
+        self.unit(UnitKind.SCAN, [source], outputs, params)
+
+    def level(self, parents: int, size: int) -> tuple[pm.ScanParams, int]:
+        draw = self.rng.random()
+        if draw < 0.35:
+            return pm.ScanParams("dense", size, parents), parents * size
+        if draw < 0.45:
+            crd = self.rng.integers(0, size, parents)
+            return pm.ScanParams("singleton", size, parents, None, crd), parents
+        keep = self.rng.random((parents, size)) < self.rng.random()
+        segments = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.int64)
+        crd = np.nonzero(keep)[1].astype(np.int64)
+        return pm.ScanParams("compressed", size, parents, segments, crd), max(1, len(crd))
+
+    def full(self) -> None:
+        size = self.below(4)
+        stream = self.pick(
+            lambda s: s.shape.depth < MAX_DEPTH and s.shape.elements * size <= MAX_ELEMENTS
+        )
+        if stream is None:
+            return
+        shape = Shape(stream.shape.depth + 1, max(1, stream.shape.elements * size), stream.shape)
+        source = self.use(stream)
+        outputs = self.emit(self.stream(CRD, shape, max(1, size), True))
+        self.unit(UnitKind.FULL, [source], outputs, pm.FullParams(size))
+
+    def outer_and_inner(
+        self, outer: Callable[[Stream], bool], inner: Callable[[Stream], bool]
+    ) -> tuple[Stream, Stream] | None:
+        deep = self.pick(lambda s: s.shape.depth > 0 and inner(s))
+        flat = deep and self.pick(
+            lambda s: s.shape is deep.shape.parent and outer(s) and s is not deep
+        )
+        return (flat, deep) if flat and deep else None
+
+    def repeat(self) -> None:
+        pair = self.outer_and_inner(lambda _: True, lambda _: True)
+        if pair is None:
+            return
+        outer, signal = pair
+        inputs = [self.use(outer), self.use(signal)]
+        outputs = self.emit(self.stream(outer.kind, signal.shape, outer.bound))
+        self.unit(UnitKind.REPEAT, inputs, outputs, pm.RepeatParams(self.chance(0.7)))
+
+    def replay(self) -> None:
+        inner = self.pick(lambda s: s.shape.depth > 0 and s.shape.parent is not None)
+        if inner is None:
+            return
+        outer = inner.shape.outer()
+        signal = self.pick(lambda s: s.shape.parent is outer and s is not inner)
+        size = inner.shape.elements * (signal.shape.elements if signal else 0)
+        if signal is None or size > MAX_ELEMENTS or inner.shape.depth >= MAX_DEPTH:
+            return
+        shape = Shape(inner.shape.depth + 1, max(1, size), signal.shape)
+        inputs = [self.use(inner), self.use(signal)]
+        outputs = self.emit(self.stream(inner.kind, shape, inner.bound, inner.ascending))
+        self.unit(UnitKind.REPLAY, inputs, outputs, pm.ReplayParams(1))
+
+    def repsig(self) -> None:
+        stream = self.pick(lambda _: True)
+        if stream:
+            source = self.use(stream)
+            self.unit(UnitKind.REPSIG, [source], self.emit(self.stream(SIG, stream.shape, 2)))
+
+    def hold(self) -> None:
+        pair = self.outer_and_inner(lambda s: s.kind is CRD, lambda s: s.kind is CRD)
+        if pair is None:
+            return
+        outer, inner = pair
+        inputs = [self.use(outer), self.use(inner)]
+        outputs = self.emit(
+            self.stream(CRD, inner.shape, outer.bound),
+            self.stream(CRD, inner.shape, inner.bound, inner.ascending),
+        )
+        self.unit(UnitKind.HOLD, inputs, outputs)
+
+    def payloads(self, shape: Shape, *used: Stream) -> list[Stream]:
+        """Up to two further streams of this shape."""
+        taken: list[Stream] = []
+        for _ in range(self.below(3)):
+            stream = self.pick(
+                lambda s: s.shape is shape and s.kind in (REF, VAL) and s not in (*used, *taken)
+            )
+            if stream:
+                taken.append(stream)
+        return taken
+
+    def join(self) -> None:
+        first = self.pick(lambda s: s.ascending and s.kind is CRD)
+        if first is None:
+            return
+        inputs = [first]
+        for _ in range(1 + self.below(2)):
+            other = self.pick(
+                lambda s: s.ascending and s.kind is CRD and s not in inputs
+                and s.shape.outer() is first.shape.outer()
+            )  # fmt: skip
+            if other:
+                inputs.append(other)
+        if len(inputs) < 2:
+            return
+        keeps = {"intersect": lambda m: m == 2 ** len(inputs) - 1, "union": lambda m: m > 0}
+        keep = keeps.get(str(self.rng.choice(["intersect", "union", "table"])))
+        table = self.rng.random(2 ** len(inputs)) < 0.6
+        mask = tuple(keep(m) if keep else bool(table[m] and m) for m in range(2 ** len(inputs)))
+        size = sum(s.shape.elements for s in inputs)
+        shape = Shape(first.shape.depth, size, first.shape.outer())
+        ports: list[int] = []
+        outputs = [self.stream(CRD, shape, max(s.bound for s in inputs), True)]
+        counts = []
+        for crd in inputs:
+            pays = self.payloads(crd.shape, *inputs)
+            counts.append(len(pays))
+            ports.append(self.use(crd))
+            for pay in pays:
+                ports.append(self.use(pay))
+                outputs.append(self.stream(pay.kind, shape, pay.bound))
+        self.unit(UnitKind.JOIN, ports, self.emit(*outputs), pm.JoinParams(mask, tuple(counts)))
+
+    def locate(self) -> None:
+        crd = self.pick(lambda s: s.kind is CRD and s.bound > 0)
+        if crd is None:
+            return
+        parent = self.pick(lambda s: s.kind is REF and s.shape is crd.shape.parent)
+        pays = self.payloads(crd.shape, crd)
+        parents = parent.bound if parent else 1
+        search = self.chance(0.3)
+        level, stored = self.level(parents, crd.bound)
+        search = search and level.format == "compressed"
+        params = pm.LocateParams(
+            crd.bound, 1 if search else 1 + self.below(2), self.below(3), crd.bound, search,
+            level.segments, level.coordinates,
+        )  # fmt: skip
+        dense = (parents - 1) * crd.bound + (crd.bound - 1) * params.stride + params.base + 1
+        inputs = [self.use(crd), self.use(parent) if parent else -1]
+        inputs += [self.use(pay) for pay in pays]
+        outputs = [
+            self.stream(CRD, crd.shape, crd.bound, crd.ascending),
+            self.stream(REF, crd.shape, stored if search else dense),
+            *(self.stream(pay.kind, crd.shape, pay.bound) for pay in pays),
+        ]
+        self.unit(UnitKind.LOCATE, inputs, self.emit(*outputs), params)
+
+    def array(self) -> None:
+        ref = self.pick(lambda s: s.kind is REF)
+        if ref is None:
+            return
+        values = None if self.chance(0.2) else self.floats(max(1, ref.bound))
+        params = pm.ArrayParams(values, max(1, ref.bound), self.fill())
+        source = self.use(ref)
+        self.unit(UnitKind.ARRAY, [source], self.emit(self.stream(VAL, ref.shape)), params)
+
+    def alu1(self) -> None:
+        val = self.pick(lambda s: s.kind is VAL)
+        if val:
+            params = pm.AluParams(str(self.rng.choice(UNARY)), (self.fill(),), (), 1)
+            source = self.use(val)
+            self.unit(UnitKind.ALU, [source], self.emit(self.stream(VAL, val.shape)), params)
+
+    def alu2(self) -> None:
+        left = self.pick(lambda s: s.kind is VAL)
+        right = left and self.pick(
+            lambda s: s.kind is VAL and s.shape is left.shape and s is not left
+        )
+        if not left or not right:
+            return
+        params = pm.AluParams(str(self.rng.choice(BINARY)), (self.fill(), self.fill()), (), 1)
+        inputs = [self.use(left), self.use(right)]
+        self.unit(UnitKind.ALU, inputs, self.emit(self.stream(VAL, left.shape)), params)
+
+    def reduce(self) -> None:
+        val = self.pick(lambda s: s.kind is VAL and s.shape.depth > 0)
+        if val is None:
+            return
+        shape = self.pick(lambda s: s.shape is val.shape.parent) if self.chance(0.2) else None
+        op = str(self.rng.choice(["add", "max", "min", "mul"]))
+        init = {"add": 0.0, "max": -np.inf, "min": np.inf, "mul": 1.0}[op]
+        extent = 100 + self.below(3) if self.chance(0.2) else None
+        params = pm.ReduceParams(op, init, init, float(self.floats(1)[0]), extent)
+        inputs = [self.use(val), self.use(shape) if shape else -1]
+        outputs = self.emit(self.stream(VAL, val.shape.outer()))
+        self.unit(UnitKind.REDUCE, inputs, outputs, params)
+
+    def spacc(self) -> None:
+        val = self.pick(
+            lambda s: s.kind is VAL and s.shape.depth > 1
+            and self.pick(lambda k: k.kind is CRD and k.shape is s.shape) is not None
+        )  # fmt: skip
+        if val is None:
+            return
+        order = 1 + self.below(min(2, val.shape.depth - 1))
+        shapes = [val.shape]
+        for _ in range(order):
+            shapes.append(shapes[-1].outer())
+        keys: list[Stream] = []
+        for shape in reversed(shapes):
+            key = self.pick(lambda s, shape=shape: s.kind is CRD and s.shape is shape)
+            if key is None:
+                return
+            keys.append(key)
+        bounds = [key.bound for key in keys[1:]]
+        full = tuple(b if self.chance(0.3) and b < 7 else 0 for b in bounds)
+        op = str(self.rng.choice(["add", "max", "min", "mul"]))
+        init = {"add": 0.0, "max": -np.inf, "min": np.inf, "mul": 1.0}[op]
+        extent = 100 if self.chance(0.2) else None
+        params = pm.SpaccParams(op, init, order, full, 0.5, float(self.floats(1)[0]), extent)
+        outer = keys[0].shape.outer()
+        outputs: list[Stream] = []
+        for key, dense in zip(keys[1:], full, strict=True):
+            size = outer.elements * dense if dense else key.shape.elements
+            outer = Shape(outer.depth + 1, max(1, size), outer)
+            outputs.append(self.stream(CRD, outer, key.bound, True))
+        outputs.append(self.stream(VAL, outer))
+        inputs = [*(self.use(key) for key in keys), self.use(val)]
+        self.unit(UnitKind.SPACC, inputs, self.emit(*outputs), params)
+
+    def drop(self) -> None:
+        pair = self.outer_and_inner(
+            lambda s: s.kind is CRD and s.shape.depth > 0, lambda s: s.kind is CRD
+        )
+        if pair is None:
+            return
+        outer, inner = pair
+        pays = self.payloads(inner.shape, inner)
+        inputs = [self.use(outer), self.use(inner), *(self.use(pay) for pay in pays)]
+        kept = Shape(outer.shape.depth, outer.shape.elements, outer.shape.outer())
+        deep = Shape(inner.shape.depth, inner.shape.elements, kept)
+        outputs = self.emit(
+            self.stream(CRD, kept, outer.bound, outer.ascending),
+            self.stream(CRD, deep, inner.bound, inner.ascending),
+            *(self.stream(pay.kind, deep, pay.bound) for pay in pays),
+        )
+        self.unit(UnitKind.DROP, inputs, outputs)
+
+    def mask(self) -> None:
+        pair = self.outer_and_inner(lambda s: s.kind is CRD, lambda s: s.kind is CRD)
+        if pair is None:
+            return
+        outer, inner = pair
+        pays = self.payloads(inner.shape, inner)
+        inputs = [self.use(outer), self.use(inner), *(self.use(pay) for pay in pays)]
+        shape = Shape(inner.shape.depth, inner.shape.elements, inner.shape.parent)
+        outputs = self.emit(
+            self.stream(CRD, shape, inner.bound, inner.ascending),
+            *(self.stream(pay.kind, shape, pay.bound) for pay in pays),
+        )
+        keep = str(self.rng.choice(["lt", "le", "eq", "ne", "ge", "gt"]))
+        self.unit(UnitKind.MASK, inputs, outputs, pm.MaskParams(keep))
+
+    def valdrop(self) -> None:
+        crd = self.pick(lambda s: s.kind is CRD and s.shape.depth > 0)
+        val = crd and self.pick(lambda s: s.kind is VAL and s.shape is crd.shape)
+        if not crd or not val:
+            return
+        shape = Shape(crd.shape.depth, crd.shape.elements, crd.shape.outer())
+        inputs = [self.use(crd), self.use(val)]
+        outputs = self.emit(
+            self.stream(CRD, shape, crd.bound, crd.ascending), self.stream(VAL, shape)
+        )
+        self.unit(UnitKind.VALDROP, inputs, outputs, pm.ValDropParams(0.5))
+
+    def lanes(self) -> None:
+        """Fork innermost lists, pass the lanes on, gather them again."""
+        stream = self.pick(lambda s: s.shape.depth > 0)
+        if stream is None:
+            return
+        count = 1 + self.below(3)
+        lane_shape = Shape(stream.shape.depth, stream.shape.elements)
+        lanes = [self.stream(stream.kind, lane_shape, stream.bound) for _ in range(count)]
+        sel = self.stream(CRD, stream.shape, count) if self.chance(0.5) else None
+        source = self.use(stream)
+        ends = [lane.channel for lane in lanes]
+        self.unit(UnitKind.FORK, [source], [*ends, sel.channel if sel else -1])
+        out = self.stream(stream.kind, stream.shape, stream.bound, stream.ascending)
+        inputs = [*ends, sel.channel if sel else -1]
+        self.unit(UnitKind.GATHER, inputs, self.emit(out), pm.GatherParams(count, 0))
+
+    def concat(self) -> None:
+        first = self.pick(lambda s: s.shape.depth > 0 and s.kind is not VAL)
+        second = first and self.pick(
+            lambda s: s.kind is first.kind and s is not first and s.shape.depth == first.shape.depth
+            and s.shape.outer() is first.shape.outer()
+        )  # fmt: skip
+        if not first or not second:
+            return
+        shape = Shape(
+            first.shape.depth, first.shape.elements + second.shape.elements, first.shape.outer()
+        )
+        inputs = [self.use(first), self.use(second)]
+        out = self.stream(first.kind, shape, first.bound + second.bound)
+        params = pm.ConcatParams("mix", 0, (0, first.bound))
+        self.unit(UnitKind.CONCAT, inputs, self.emit(out), params)
+
+    def machine(self) -> Machine:
+        """Give every open stream a reader, or make it void where nothing depends on it."""
+        for stream in self.open:
+            inputs = [stream.channel]
+            if stream.kind is CRD and stream.shape.depth and self.chance(0.5):
+                self.unit(UnitKind.LEVEL_WRITE, inputs, [], pm.LevelWriteParams("T", 0))
+            elif stream.kind is VAL and self.chance(0.5):
+                self.unit(UnitKind.VAL_WRITE, inputs, [], pm.ValWriteParams("T", self.fill()))
+            else:
+                self.unit(UnitKind.SINK, inputs, [])
+        return Machine("random", tuple(self.units), tuple(self.channels))
+
+
+def count(nested: object) -> int:
+    """Number of elements of a nested list."""
+    return sum(map(count, nested)) if isinstance(nested, list) else 1
+
+
+def draw_machine(seed: int, capacity: int | None, steps: int = 30) -> Machine:
+    """Return the random machine of a seed with this capacity on every channel."""
+    return Draw(seed, capacity, steps).machine()

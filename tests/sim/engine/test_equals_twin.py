@@ -1,0 +1,58 @@
+"""The engine is the twin: every token, stamp, clock and figure of random machines."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from fuseflow.sim.machine import Machine
+from fuseflow.sim.result import MachineResult, UnitResult
+from fuseflow.sim.tokens import TokenStream
+from fuseflow.sim.twin import run_twin
+from tests.sim import simulators
+from tests.sim.engine.machines import draw_machine
+
+CAPACITIES = (None, 64, 8, 2, 1)
+BATCH = 25
+
+
+def assert_equal_streams(mine: TokenStream, wanted: TokenStream, name: str) -> None:
+    assert mine.text() == wanted.text(), name
+    np.testing.assert_array_equal(mine.data, wanted.data, name)
+    np.testing.assert_array_equal(mine.stamps, wanted.stamps, name)
+
+
+def assert_equal_units(mine: UnitResult, wanted: UnitResult, name: str) -> None:
+    for field in fields(UnitResult):
+        if field.name not in ("level", "values"):
+            assert getattr(mine, field.name) == getattr(wanted, field.name), (name, field.name)
+    assert (mine.level is None) == (wanted.level is None), name
+    assert (mine.values is None) == (wanted.values is None), name
+    if mine.level and wanted.level:
+        np.testing.assert_array_equal(mine.level.segments, wanted.level.segments, name)
+        np.testing.assert_array_equal(mine.level.coordinates, wanted.level.coordinates, name)
+    if mine.values is not None and wanted.values is not None:
+        np.testing.assert_array_equal(mine.values, wanted.values, name)
+
+
+def assert_equal_results(machine: Machine, mine: MachineResult, wanted: MachineResult) -> None:
+    assert mine.complete == wanted.complete
+    assert mine.elapsed == wanted.elapsed
+    assert mine.deadlock == wanted.deadlock
+    for channel, a, b in zip(machine.channels, mine.channels, wanted.channels, strict=True):
+        if a.recorded and b.recorded:
+            assert_equal_streams(a.recorded, b.recorded, channel.name)
+        figures = (a.values, a.missing, a.stops), (b.values, b.missing, b.stops)
+        assert figures[0] == figures[1], channel.name
+    for unit, left, right in zip(machine.units, mine.units, wanted.units, strict=True):
+        assert_equal_units(left, right, unit.name)
+
+
+@pytest.mark.parametrize("capacity", CAPACITIES, ids=str)
+@pytest.mark.parametrize("batch", range(5))
+def test_random_machines_run_as_in_the_twin(batch: int, capacity: int | None) -> None:
+    run = simulators.load("engine")
+    for seed in range(batch * BATCH, (batch + 1) * BATCH):
+        machine = draw_machine(seed, capacity)
+        wanted = run_twin(machine, record=True)
+        assert_equal_results(machine, run(machine, record=True), wanted)
