@@ -95,13 +95,15 @@ def open_input(name: str) -> Path | BinaryIO:
     if name != "-":
         path = Path(name)
         if not path.exists():
-            raise UsageError("U003", "there is no such file", where=Location(file=name))
+            raise UsageError("U003 no-file", "there is no such file", where=Location(file=name))
         if path.is_dir():
-            raise UsageError("U003", "this is a folder, not a file", where=Location(file=name))
+            raise UsageError(
+                "U003 no-file", "this is a folder, not a file", where=Location(file=name)
+            )
         return path
     if sys.stdin.isatty():
         fix = "name a FILE, or pipe the output of the previous stage into this one"
-        raise UsageError("U004", "there is no input", fix=fix)
+        raise UsageError("U004 no-input", "there is no input", fix=fix)
     return sys.stdin.buffer
 
 
@@ -151,12 +153,18 @@ def _check_output(args: argparse.Namespace) -> None:
     if output != "-":
         folder = Path(output).resolve().parent
         if not folder.is_dir():
-            raise UsageError("U005", f"there is no folder {folder}", where=Location(file=output))
+            raise UsageError(
+                "U005 no-folder", f"there is no folder {folder}", where=Location(file=output)
+            )
         if Path(output).is_dir():
-            raise UsageError("U005", "this is a folder, not a file", where=Location(file=output))
+            raise UsageError(
+                "U005 no-folder", "this is a folder, not a file", where=Location(file=output)
+            )
     elif hasattr(args, "data_dir") and args.view is None and sys.stdout.isatty():
         fix = "-o FILE, --text, --json, or pipe it into the next stage"
-        raise UsageError("U006", "will not write binary data to a terminal", fix=fix)
+        raise UsageError(
+            "U006 binary-to-terminal", "will not write binary data to a terminal", fix=fix
+        )
 
 
 def _data_folder(args: argparse.Namespace) -> DataFolder | None:
@@ -168,7 +176,7 @@ def _data_folder(args: argparse.Namespace) -> DataFolder | None:
     folder = Path(args.data_dir).resolve()
     if not folder.is_relative_to(base.resolve()) or folder == base.resolve():
         where = "the working folder" if args.output == "-" else f"the folder of {args.output}"
-        raise UsageError("U007", f"--data-dir {args.data_dir} is not below {where}")
+        raise UsageError("U007 data-dir", f"--data-dir {args.data_dir} is not below {where}")
     return DataFolder(base, folder.relative_to(base.resolve()).as_posix())
 
 
@@ -176,7 +184,7 @@ def _file_error(error: OSError) -> UsageError:
     code = errno.errorcode.get(error.errno or 0, "")
     reason = error.strerror or str(error) or code
     place = Location(file=str(error.filename)) if error.filename else None
-    return UsageError("U008", reason, where=place)
+    return UsageError("U008 file-error", reason, where=place)
 
 
 def _leave_closed_pipe() -> None:

@@ -23,7 +23,9 @@ def draw(root: EinsumGraph | DataflowProgram | SimulationReport, kernel: str | N
         UsageError: U009 if there is no such kernel, or nothing to draw.
     """
     if isinstance(root, SimulationReport):
-        raise UsageError("U009", "a report has no graph to draw", fix="draw the DataflowProgram")
+        raise UsageError(
+            "U009 nothing-to-draw", "a report has no graph to draw", fix="draw the DataflowProgram"
+        )
     if isinstance(root, DataflowProgram):
         lines = list(_program(root, kernel))
     else:
@@ -56,7 +58,9 @@ def _program(program: DataflowProgram, wanted: str | None) -> Iterator[str]:
         names = ", ".join(kernel.name for kernel in program.kernels)
         place = Location(graph=program.name)
         message = f'there is no kernel "{wanted}"' if wanted else "there are no kernels"
-        raise UsageError("U009", message, where=place, fix=f"the kernels are {names}")
+        raise UsageError(
+            "U009 nothing-to-draw", message, where=place, fix=f"the kernels are {names}"
+        )
     for number, kernel in enumerate(kernels):
         yield f"subgraph cluster_{number} {{"
         yield f"  label={_quote(kernel.name)}"

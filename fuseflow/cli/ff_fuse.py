@@ -82,7 +82,7 @@ def _options(context: Context) -> FuseOptions:
     args = context.args
     order = tuple(name.strip() for name in args.order.split(",")) if args.order else ()
     if "" in order:
-        raise UsageError("U002", f'--order "{args.order}" has an empty name')
+        raise UsageError("U002 bad-option", f'--order "{args.order}" has an empty name')
     if args.recompute is not None and args.recompute < 1:
-        raise UsageError("U002", f"--recompute {args.recompute:g} is below 1")
+        raise UsageError("U002 bad-option", f"--recompute {args.recompute:g} is below 1")
     return FuseOptions(Strategy(args.strategy), order, args.recompute)

@@ -108,12 +108,14 @@ class Parser(argparse.ArgumentParser):
         for argument in extra:
             if argument.startswith("-"):
                 raise self._unknown_option(argument.partition("=")[0])
-            raise UsageError("U002", f'unexpected argument "{argument}"', fix=self._usage_line())
+            raise UsageError(
+                "U002 bad-option", f'unexpected argument "{argument}"', fix=self._usage_line()
+            )
         return parsed
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print."""
-        raise UsageError("U002", message, fix=self._usage_line())
+        raise UsageError("U002 bad-option", message, fix=self._usage_line())
 
     def canonical(self, args: argparse.Namespace) -> str:
         """Return the command with the options that decide its result, in a fixed order.
@@ -156,7 +158,7 @@ class Parser(argparse.ArgumentParser):
         known = [name for action in self._actions for name in action.option_strings]
         near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
         fix = f"did you mean {near[0]}?" if near else self._usage_line()
-        return UsageError("U001", f"unknown option {option}", fix=fix)
+        return UsageError("U001 unknown-option", f"unknown option {option}", fix=fix)
 
     def _usage_line(self) -> str:
         return f"see {self.prog} --help"

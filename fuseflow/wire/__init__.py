@@ -21,7 +21,7 @@ from fuseflow.wire.artifact import (
     write_artifact,
 )
 from fuseflow.wire.files import replace_file
-from fuseflow.wire.hardware import format_hardware, parse_hardware
+from fuseflow.wire.hardware import format_hardware, parse_hardware, read_hardware
 from fuseflow.wire.header import Provenance, StageRecord
 from fuseflow.wire.rules import WIRE_RULES
 
@@ -39,6 +39,7 @@ __all__ = [
     "read_artifact",
     "read_dataflow_program",
     "read_einsum_graph",
+    "read_hardware",
     "read_report",
     "replace_file",
     "view_artifact",

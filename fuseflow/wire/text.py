@@ -9,8 +9,10 @@ accepts as well. Bytes are base64, and numbers that JSON lacks are "NaN", "Infin
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from google.protobuf import json_format, text_format
@@ -37,12 +39,12 @@ def to_text(message: Message) -> str:
 
 
 def to_json(message: Message) -> str:
-    """Return the JSON view of a message, all fields without presence spelled out."""
+    """Return the JSON view of a message: fields in the order of the schema, zeros included."""
     plain = json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-    _use_numbers(plain, message.DESCRIPTOR)
-    return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    tidy = _tidy(plain, message.DESCRIPTOR)
+    return json.dumps(tidy, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def is_text_view(data: bytes) -> bool:
@@ -101,14 +103,20 @@ def _fields_of(message: Message, owner: str) -> list[str]:
     return list(found.fields_by_name)
 
 
-def _use_numbers(plain: dict[str, Any], descriptor: Any) -> None:
-    """Turn the strings of 64-bit integer fields into numbers, in place."""
-    for name, value in plain.items():
-        field = descriptor.fields_by_name[name]
-        items = value if field.is_repeated else [value]
-        if field.message_type is not None:
-            for item in items:
-                _use_numbers(item, field.message_type)
-        elif field.cpp_type in (field.CPPTYPE_INT64, field.CPPTYPE_UINT64):
-            numbers = [int(item) for item in items]
-            plain[name] = numbers if field.is_repeated else numbers[0]
+def _tidy(plain: dict[str, Any], descriptor: Any) -> dict[str, Any]:
+    """Return the fields in the order of the schema, 64-bit integers as numbers."""
+    return {
+        field.name: _tidy_field(plain[field.name], field)
+        for field in descriptor.fields
+        if field.name in plain
+    }
+
+
+def _tidy_field(value: Any, field: Any) -> Any:
+    if field.message_type is not None:
+        convert: Callable[[Any], Any] = functools.partial(_tidy, descriptor=field.message_type)
+    elif field.cpp_type in (field.CPPTYPE_INT64, field.CPPTYPE_UINT64):
+        convert = int
+    else:
+        return value
+    return [convert(item) for item in value] if field.is_repeated else convert(value)

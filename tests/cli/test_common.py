@@ -53,21 +53,46 @@ def test_files_and_pipes_give_the_same_bytes(call: Call, graph_file: Path) -> No
 @pytest.mark.parametrize(
     ("words", "code", "first", "second"),
     [
-        (["--stratgy", "full"], 2, "U001: unknown option --stratgy", "did you mean --strategy?"),
-        (["--strat=full"], 2, "U001: unknown option --strat", "did you mean --strategy?"),
-        (["--zzz"], 2, "U001: unknown option --zzz", "see ff-fuse --help"),
-        (["--strategy", "everything"], 2, "U002: argument --strategy: invalid choice", "see"),
-        (["--data-limit", "-1"], 2, "U002: argument --data-limit: invalid mebibytes", "see"),
-        (["a.pb", "b.pb"], 2, 'U002: unexpected argument "b.pb"', "see ff-fuse --help"),
-        (["--text", "--json"], 2, "U002: argument --json: not allowed with", "see"),
-        (["missing.pb"], 2, "U003: missing.pb: there is no such file", None),
-        (["."], 2, "U003: .: this is a folder", None),
-        (["-o", "no/such/folder.pb"], 2, "U005: no/such/folder.pb: there is no folder", None),
-        (["-o", "."], 2, "U005: .: this is a folder", None),
-        (["--order", "i,,j"], 2, 'U002: --order "i,,j" has an empty name', None),
+        (
+            ["--stratgy", "full"],
+            2,
+            "U001 unknown-option: unknown option --stratgy",
+            "did you mean --strategy?",
+        ),
+        (
+            ["--strat=full"],
+            2,
+            "U001 unknown-option: unknown option --strat",
+            "did you mean --strategy?",
+        ),
+        (["--zzz"], 2, "U001 unknown-option: unknown option --zzz", "see ff-fuse --help"),
+        (
+            ["--strategy", "everything"],
+            2,
+            "U002 bad-option: argument --strategy: invalid choice",
+            "see",
+        ),
+        (
+            ["--data-limit", "-1"],
+            2,
+            "U002 bad-option: argument --data-limit: invalid mebibytes",
+            "see",
+        ),
+        (["a.pb", "b.pb"], 2, 'U002 bad-option: unexpected argument "b.pb"', "see ff-fuse --help"),
+        (["--text", "--json"], 2, "U002 bad-option: argument --json: not allowed with", "see"),
+        (["missing.pb"], 2, "U003 no-file: missing.pb: there is no such file", None),
+        (["."], 2, "U003 no-file: .: this is a folder", None),
+        (
+            ["-o", "no/such/folder.pb"],
+            2,
+            "U005 no-folder: no/such/folder.pb: there is no folder",
+            None,
+        ),
+        (["-o", "."], 2, "U005 no-folder: .: this is a folder", None),
+        (["--order", "i,,j"], 2, 'U002 bad-option: --order "i,,j" has an empty name', None),
         (["--order", "i,nowhere"], 1, 'P002: order names index "nowhere"', "the indices are"),
-        (["--recompute", "0.5"], 2, "U002: --recompute 0.5 is below 1", None),
-        (["--data-dir", "/"], 2, "U007: --data-dir / is not below", None),
+        (["--recompute", "0.5"], 2, "U002 bad-option: --recompute 0.5 is below 1", None),
+        (["--data-dir", "/"], 2, "U007 data-dir: --data-dir / is not below", None),
     ],
 )
 def test_a_wrong_command_gets_one_clear_line(
@@ -130,7 +155,7 @@ def test_an_error_keeps_the_file_that_was_there(call: Call, graph_file: Path) ->
 def test_binary_is_not_written_to_a_terminal(call: Call, graph_file: Path) -> None:
     result = call(ff_fuse.main, graph_file, terminal=True)
     assert (result.code, result.out) == (2, b"")
-    assert "U006: will not write binary data to a terminal" in result.err
+    assert "U006 binary-to-terminal: will not write binary data to a terminal" in result.err
 
 
 @pytest.mark.parametrize("view", ["--text", "--json"])
@@ -143,7 +168,7 @@ def test_a_view_is_written_to_a_terminal(call: Call, graph_file: Path, view: str
 def test_a_terminal_is_no_input(call: Call) -> None:
     result = call(ff_show.main, terminal=True)
     assert result.code == 2
-    assert "U004: there is no input" in result.err
+    assert "U004 no-input: there is no input" in result.err
 
 
 def test_a_text_view_is_an_input_too(call: Call, graph_file: Path) -> None:
@@ -187,8 +212,16 @@ def test_many_findings_are_cut_short_unless_asked_for(call: Call) -> None:
     ("error", "code", "line"),
     [
         (LimitError("S009", "too long"), 3, "error: S009: too long"),
-        (PermissionError(13, "Permission denied", "x.pb"), 2, "error: U008: x.pb: Permission"),
-        (OSError(28, "No space left on device"), 2, "error: U008: No space left on device"),
+        (
+            PermissionError(13, "Permission denied", "x.pb"),
+            2,
+            "error: U008 file-error: x.pb: Permission",
+        ),
+        (
+            OSError(28, "No space left on device"),
+            2,
+            "error: U008 file-error: No space left on device",
+        ),
         (KeyboardInterrupt(), 130, "error: interrupted"),
         (MemoryError(), 3, "error: out of memory"),
         (KeyError("x"), 70, "internal error: KeyError: 'x' (this is a bug; run again with -v"),
@@ -251,5 +284,5 @@ def test_a_stage_that_fails_makes_the_next_one_fail(shell: Shell) -> None:
     result = shell("ff-fuse missing.pb | ff-show --json")
     assert (result.returncode, result.stdout) == (1, b"")
     lines = result.stderr.decode().splitlines()
-    assert any(line.startswith("ff-fuse: error: U003: missing.pb") for line in lines)
+    assert any(line.startswith("ff-fuse: error: U003 no-file: missing.pb") for line in lines)
     assert any("did the previous stage fail?" in line for line in lines)

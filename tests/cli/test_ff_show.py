@@ -156,5 +156,5 @@ def test_names_with_quotes_are_drawn_safely(call: Call, tmp_path: Path) -> None:
 def test_what_cannot_be_drawn_is_refused(call: Call, program_file: Path, report_file: Path) -> None:
     result = call(ff_show.main, program_file, "--dot", "--kernel", "nowhere")
     assert (result.code, result.out) == (2, b"")
-    assert 'U009: graph "test": there is no kernel "nowhere"' in result.err
+    assert 'U009 nothing-to-draw: graph "test": there is no kernel "nowhere"' in result.err
     assert call(ff_show.main, report_file, "--dot").code == 2

@@ -51,7 +51,7 @@ WORDS: dict[str, st.SearchStrategy[Any]] = {
     "op": st.sampled_from(sorted(REDUCTIONS)),
     "mode": st.sampled_from(["mix", "pad"]),
     "tile_axis": st.sampled_from(["", "rows", "cols"]),
-    "profile": st.just("comal"),
+    "profile": st.sampled_from(["comal", "native"]),
     "model": st.sampled_from(["ideal", "comal-hbm", "hbm2"]),
     "policy": st.sampled_from(["frfcfs", "fcfs"]),
 }

@@ -42,6 +42,12 @@ def test_json_has_numbers_and_spells_out_what_is_zero_or_false() -> None:
     assert plain["kernels"][0]["nodes"][0]["dram_read_bytes"] == 8
 
 
+def test_json_has_the_order_of_the_schema() -> None:
+    plain = json.loads(view_artifact(Artifact(report()), "json"))
+    order = [field.name for field in report_pb2.CheckResult.DESCRIPTOR.fields]
+    assert list(plain["check"]) == order
+
+
 def test_json_shows_host_figures_only_if_there_are_some() -> None:
     assert "simulator" not in json.loads(view_artifact(Artifact(report()), "json"))
 

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""`ff-sim`: DataflowProgram -> SimulationReport."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fuseflow.cli.common import Context, load, produce, run
+from fuseflow.cli.parser import Parser
+from fuseflow.errors import (
+    CheckFailedError,
+    DeadlockError,
+    Finding,
+    FuseflowError,
+    LimitError,
+    Location,
+)
+
+if TYPE_CHECKING:
+    from fuseflow.ir.hardware import HardwareConfig
+    from fuseflow.ir.report import SimulationReport
+
+__all__ = ["ENGINES", "PROFILES", "main", "make_parser"]
+
+ENGINES = ("engine", "twin")
+PROFILES = ("comal", "native")
+
+DESCRIPTION = """Simulate a dataflow program, cycle by cycle, and report what it took.
+
+  ff-import zoo:gcn | ff-fuse --strategy layer | ff-sim --check | ff-show
+
+A run whose outputs fail the check, or that stops early, is reported too; the exit code tells."""
+
+
+def make_parser() -> Parser:
+    """Return the parser of the command."""
+    parser = Parser("ff-sim", DESCRIPTION)
+    parser.add_input("a DataflowProgram, from ff-fuse")
+    parser.add_output("the SimulationReport")
+    _add_machine_options(parser)
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="compare the outputs with those of the framework, and fail if they differ",
+    )
+    for name, text in (
+        ("rtol", "relative tolerance of the check (default 1e-4)"),
+        ("atol", "tolerance relative to the largest magnitude of an output (default 1e-5)"),
+    ):
+        parser.add_argument(f"--{name}", type=float, metavar="NUMBER", help=text)
+    parser.add_argument(
+        "--max-cycles", type=int, metavar="N", help="stop when the program has taken more cycles"
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="add the time and memory of this run, which differ from run to run, to the report",
+    )
+    parser.add_incidental(
+        "--engine",
+        choices=ENGINES,
+        default="engine",
+        help="the compiled simulator (the default), or its slow twin in Python; both report the "
+        "same",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return run(make_parser(), _execute, arguments)
+
+
+def _add_machine_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--hw", metavar="FILE", help="take the machine from a HardwareConfig in text format"
+    )
+    parser.add_argument("--memory", metavar="MODEL", help="memory model: ideal")
+    parser.add_argument("--timing", choices=PROFILES, help="what primitives and channels cost")
+    parser.add_argument(
+        "--fifo-depth",
+        type=int,
+        metavar="TOKENS",
+        help="capacity of the channels for which the program states none",
+    )
+
+
+def _execute(context: Context) -> int:
+    from fuseflow.ir.dataflow import DataflowProgram
+    from fuseflow.ir.report import SimulatorStats
+    from fuseflow.sim import simulate
+
+    args = context.args
+    hardware = _hardware(context)
+    artifact = load(context, DataflowProgram)
+    given = {
+        name: getattr(args, name) for name in ("rtol", "atol") if getattr(args, name) is not None
+    }
+    start = time.perf_counter()
+    report = simulate(
+        artifact.root,
+        hardware,
+        engine=args.engine,
+        check=args.check,
+        max_cycles=args.max_cycles,
+        **given,
+    )
+    seconds = time.perf_counter() - start
+    if args.profile:
+        report.simulator = SimulatorStats(
+            wall_seconds=seconds,
+            tokens_per_second=report.totals.tokens / seconds,
+            peak_rss_bytes=_peak_memory(),
+            threads=1,
+        )
+    produce(context, report, artifact)
+    _say(context, report)
+    failure = _failure(report, checked=args.check)
+    if failure is not None:
+        raise failure
+    return 0
+
+
+def _hardware(context: Context) -> HardwareConfig:
+    """Return the machine: the defaults, then the file, then single options."""
+    from fuseflow.ir.hardware import HardwareConfig
+    from fuseflow.wire import read_hardware
+
+    args = context.args
+    config = HardwareConfig() if args.hw is None else read_hardware(Path(args.hw))
+    timing, memory = config.timing, config.memory
+    if args.timing is not None:
+        timing = replace(timing, profile=args.timing)
+    if args.fifo_depth is not None:
+        timing = replace(timing, capacity=args.fifo_depth)
+    if args.memory is not None:
+        memory = replace(memory, model=args.memory)
+    return replace(config, timing=timing, memory=memory)
+
+
+def _peak_memory() -> int:
+    """Return the largest resident memory of this process in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _say(context: Context, report: SimulationReport) -> None:
+    totals, check = report.totals, report.check
+    context.console.detail(
+        f"kernels {totals.kernels}, cycles {totals.cycles:,}, tokens {totals.tokens:,}"
+    )
+    if check.performed and check.passed:
+        context.console.detail(f"check passed: largest relative error {check.max_rel_error:.3g}")
+
+
+def _failure(report: SimulationReport, *, checked: bool) -> FuseflowError | None:
+    """Return what was wrong with the run, whose report is written already."""
+    where = Location(graph=report.name)
+    if report.deadlock is not None:
+        found = report.deadlock
+        lines = [f"{found.kind} deadlock in kernel {found.kernel}", *found.blocked]
+        fix = "give the channels more room: --fifo-depth" if found.kind == "capacity" else None
+        return DeadlockError("S020 deadlock", "; ".join(lines), where=where, fix=fix)
+    if not report.complete:
+        message = f"stopped at the limit after {report.totals.cycles:,} cycles"
+        return LimitError("S021 cycle-limit", message, where=where, fix="raise --max-cycles")
+    if not checked or report.check.passed:
+        return None
+    if not report.check.performed:
+        message = "the program has no reference outputs to check against"
+        fix = "import the model without --no-reference"
+        return CheckFailedError("S022 no-reference", message, where=where, fix=fix)
+    failures = [Finding("S023 wrong-result", line, where) for line in report.check.failures]
+    return CheckFailedError.from_findings(failures)

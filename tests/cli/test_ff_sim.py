@@ -1,0 +1,206 @@
+"""`ff-sim` reports every run, and its exit code says how the run went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fuseflow.cli import ff_fuse, ff_show, ff_sim
+from fuseflow.ir.einsum import EinsumGraph
+from fuseflow.ir.op_specs import OP_SPECS
+from fuseflow.sim.profiles import PROFILES
+from fuseflow.sim.run import SIMULATORS
+from fuseflow.wire import (
+    Artifact,
+    read_dataflow_program,
+    read_einsum_graph,
+    read_report,
+    write_artifact,
+)
+from tests.cli.conftest import Result
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def program_file(call: Call, graph_file: Path) -> Path:
+    path = graph_file.with_name("program.pb")
+    assert call(ff_fuse.main, graph_file, "--strategy", "full", "-o", path).code == 0
+    return path
+
+
+def simulated(call: Call, *words: str | Path) -> dict[str, Any]:
+    result = call(ff_sim.main, *words, "--json")
+    assert (result.code, result.err) == (0, "")
+    plain: dict[str, Any] = json.loads(result.out)
+    return plain
+
+
+def spoil_reference(graph_file: Path) -> None:
+    graph = read_einsum_graph(graph_file)
+    for output in graph.outputs:
+        assert output.reference is not None
+        output.reference[0, 0] += 1
+    write_artifact(Artifact(graph), graph_file)
+
+
+def test_a_run_that_passes_its_check_exits_0(call: Call, program_file: Path) -> None:
+    plain = simulated(call, program_file, "--check")
+    assert plain["check"]["passed"] is True
+    assert plain["totals"]["cycles"] > 0
+    assert plain["totals"]["kernels"] == 1
+
+
+def test_without_the_option_nothing_is_checked(call: Call, program_file: Path) -> None:
+    assert simulated(call, program_file)["check"]["performed"] is False
+
+
+def test_outputs_are_in_the_report(call: Call, program_file: Path, graph: EinsumGraph) -> None:
+    report = read_report(call(ff_sim.main, program_file).out)
+    (value,) = report.outputs
+    assert value.tensor is not None
+    expected = graph.outputs[0].reference
+    np.testing.assert_allclose(value.tensor.to_dense(), expected)
+
+
+def test_a_failed_check_exits_1_and_the_report_is_written(
+    call: Call, graph_file: Path, tmp_path: Path
+) -> None:
+    spoil_reference(graph_file)
+    program = call(ff_fuse.main, graph_file).out
+    out = tmp_path / "report.pb"
+    result = call(ff_sim.main, "--check", "-o", out, stdin=program)
+    assert result.code == 1
+    assert result.err.startswith('ff-sim: error: S023 wrong-result: graph "test": Z[0,0]: got 0')
+    check = read_report(out).check
+    assert (check.performed, check.passed, check.max_abs_error) == (True, False, 1.0)
+    shown = call(ff_show.main, out)
+    assert "check FAILED" in shown.out.decode()
+
+
+def test_a_tolerance_can_be_set(call: Call, graph_file: Path) -> None:
+    spoil_reference(graph_file)
+    program = call(ff_fuse.main, graph_file).out
+    assert call(ff_sim.main, "--check", "--atol", "0.1", stdin=program).code == 1
+    assert call(ff_sim.main, "--check", "--atol", "1", stdin=program).code == 0
+
+
+def test_a_check_without_references_fails(call: Call, program_file: Path) -> None:
+    program = read_dataflow_program(program_file)
+    outputs = [
+        type(out)(out.name, out.value, out.permutation, out.shape) for out in program.outputs
+    ]
+    program.outputs = outputs
+    write_artifact(Artifact(program), program_file)
+    result = call(ff_sim.main, "--check", program_file)
+    assert result.code == 1
+    assert "S022 no-reference" in result.err
+
+
+def test_a_limit_exits_3_and_the_report_is_written(call: Call, program_file: Path) -> None:
+    result = call(ff_sim.main, "--max-cycles", "3", program_file)
+    assert result.code == 3
+    assert "S021 cycle-limit" in result.err
+    assert read_report(result.out).complete is False
+
+
+def test_a_deadlock_exits_3_and_the_report_names_who_waits(call: Call, program_file: Path) -> None:
+    """Channels of one token cannot hold the list that a scanner sends on two ways."""
+    result = call(ff_sim.main, "--fifo-depth", "1", program_file)
+    assert result.code == 3
+    assert "S020 deadlock" in result.err
+    assert "--fifo-depth" in result.err
+    report = read_report(result.out)
+    assert report.deadlock is not None
+    assert report.deadlock.blocked
+
+
+def test_reports_are_bit_identical_and_host_figures_come_on_request(
+    call: Call, program_file: Path
+) -> None:
+    first, second = (call(ff_sim.main, program_file).out for _ in range(2))
+    assert first == second
+    assert call(ff_sim.main, program_file, "--engine", "twin").out == first
+    plain = simulated(call, program_file, "--profile")
+    host = plain["simulator"]
+    assert host.keys() == {"wall_seconds", "tokens_per_second", "peak_rss_bytes", "threads"}
+    assert host["wall_seconds"] > 0
+    assert host["peak_rss_bytes"] > 2**20
+
+
+def test_the_machine_comes_from_the_file_and_then_from_options(
+    call: Call, program_file: Path, tmp_path: Path
+) -> None:
+    hw = tmp_path / "machine.txtpb"
+    hw.write_text("timing { capacity: 100 costs { kind: 'alu' ii: 7 } }\n")
+    plain = simulated(call, program_file, "--hw", hw)
+    assert plain["hardware"]["timing"]["capacity"] == 100
+    assert plain["hardware"]["memory"]["hbm2"]["channels"] == 16
+    deeper = simulated(call, program_file, "--hw", hw, "--fifo-depth", "200")
+    assert deeper["hardware"]["timing"]["capacity"] == 200
+    assert deeper["hardware"]["timing"]["costs"][0]["ii"] == 7
+    assert plain["totals"]["cycles"] > simulated(call, program_file)["totals"]["cycles"]
+
+
+def test_a_report_can_be_simulated_again_from_its_own_machine(
+    call: Call, program_file: Path, tmp_path: Path
+) -> None:
+    """The resolved configuration in a report is a configuration file."""
+    from fuseflow.wire import format_hardware
+
+    report = read_report(call(ff_sim.main, program_file, "--timing", "native").out)
+    hw = tmp_path / "machine.txtpb"
+    hw.write_text(format_hardware(report.hardware))
+    again = read_report(call(ff_sim.main, program_file, "--hw", hw).out)
+    assert again.totals == report.totals
+    assert again.hardware == report.hardware
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "code", "line"),
+    [
+        ("memory { modle: 1 }", [], 1, 'W011: machine.txtpb: field "modle": line 1'),
+        ("", ["--memory", "hbm9"], 2, "U302 unknown-memory"),
+        ("", ["--timing", "fast"], 2, "U002 bad-option: argument --timing"),
+        ("timing { costs { kind: 'adder' } }", [], 2, "U304 unknown-kind"),
+        ("", ["--fifo-depth", "0"], 2, "U307 bad-figure"),
+        ("", ["--hw", "missing.txtpb"], 2, "U008 file-error: missing.txtpb: No such file"),
+    ],
+)
+def test_a_wrong_machine_gets_one_clear_line(
+    call: Call,
+    program_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    words: list[str],
+    code: int,
+    line: str,
+) -> None:
+    monkeypatch.chdir(program_file.parent)
+    Path("machine.txtpb").write_text(text)
+    result = call(ff_sim.main, program_file, "--hw", "machine.txtpb", *words)
+    assert (result.code, result.out) == (code, b"")
+    assert result.err.startswith(f"ff-sim: error: {line}")
+    assert len(result.err.splitlines()) <= 2
+
+
+def test_the_wrong_stage_order_is_explained(call: Call, graph_file: Path) -> None:
+    result = call(ff_sim.main, graph_file)
+    assert (result.code, result.out) == (1, b"")
+    assert "expected a DataflowProgram, got an EinsumGraph: run ff-fuse first" in result.err
+
+
+def test_what_is_on_offer_is_what_the_simulator_has() -> None:
+    assert set(ff_sim.ENGINES) == set(SIMULATORS)
+    assert set(ff_sim.PROFILES) == set(PROFILES)
+
+
+def test_ops_in_a_report_are_those_of_the_program(call: Call, program_file: Path) -> None:
+    plain = simulated(call, program_file)
+    ops = {node["op"] for kernel in plain["kernels"] for node in kernel["nodes"]}
+    assert ops <= {op.value for op in OP_SPECS}
