@@ -81,8 +81,9 @@ class DeadlockInfo:
 class MachineResult:
     """The outcome of a run, by unit and channel position.
 
-    `elapsed` is the latest clock of all units. After a deadlock or when `max_cycles` was passed
-    (`complete` False) figures are those reached so far and nothing is guaranteed to be written.
+    `elapsed` is the latest clock of all units. After a deadlock `complete` is False, the figures
+    are those reached so far and nothing is guaranteed to be written. When `max_cycles` was passed
+    the same may hold: a simulator may notice it late, or not before the end.
     """
 
     units: tuple[UnitResult, ...]

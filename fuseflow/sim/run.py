@@ -118,15 +118,16 @@ class _Run:
         result = self.simulator(machine, max_cycles=limit)
         self.report.kernels.append(kernel_statistics(kernel, machine, result))
         self.report.deadlock = deadlock_report(machine, result)
-        self.report.complete = result.complete
         self.cycles += result.elapsed
-        if result.complete:
+        in_time = limit is None or result.elapsed <= limit
+        self.report.complete = result.complete and in_time
+        if self.report.complete:
             for name, tensor in assemble(machine, result, self.tensors).items():
                 self.tensors[name] = replace(self.tensors[name], tensor=tensor)
         elif result.deadlock is None:
             note = f"stopped in kernel {kernel.name}: the limit of {self.max_cycles} cycles"
             self.report.notes.append(note)
-        return result.complete
+        return self.report.complete
 
     def finish(self, check: bool, rtol: float, atol: float) -> SimulationReport:
         """Add sums, outputs and the check to the report."""
