@@ -65,6 +65,7 @@ def load_onnx(path: Path) -> OnnxFile:
     proto = _parse(path)
     opset = _check_versions(path, proto)
     _refuse_subgraphs(path, proto)
+    _refuse_uneven_splits(path, proto)
     model = OnnxFile(path, proto, opset, layouts=_stated_layouts(proto.graph))
     _take_constants(model)
     model.proto = _inline_functions(model)
@@ -96,7 +97,42 @@ def _parse(path: Path) -> onnx.ModelProto:
     # Empty bytes, and bytes cut between two fields, parse as a model without an end.
     if not proto.ir_version or not proto.graph.output:
         raise refuse(path, "I210 onnx-file", "is truncated or no ONNX model: it has no outputs")
+    # Protobuf does not look at names; it hands out those that are no text as bytes.
+    if any(isinstance(text, bytes) for text in _texts(proto)):
+        raise refuse(path, "I210 onnx-file", "has a name that is no UTF-8 text")
     return proto
+
+
+def _texts(proto: onnx.ModelProto) -> Iterator[object]:
+    """Yield every name and every other text of a model, as protobuf hands it out."""
+    graph = proto.graph
+    values = [*graph.input, *graph.output, *graph.value_info]
+    tensors = [*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)]
+    for node in _all_nodes(proto):
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (entry.name for entry in node.attribute)
+    for function in proto.functions:
+        yield from (function.name, function.domain, *function.input, *function.output)
+    for value in values:
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    for tensor in tensors:
+        yield tensor.name
+        yield from (entry.value for entry in tensor.external_data)
+    for metadata in _metadata(graph):
+        yield from (metadata.key, metadata.value)
+    yield from (entry.domain for entry in proto.opset_import)
+
+
+def _metadata(graph: onnx.GraphProto) -> Iterator[onnx.StringStringEntryProto]:
+    """Yield the metadata of the graph and of everything in it."""
+    yield from graph.metadata_props
+    for node in graph.node:
+        yield from node.metadata_props
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        yield from value.metadata_props
+    for tensor in graph.initializer:
+        yield from tensor.metadata_props
 
 
 def _check_versions(path: Path, proto: onnx.ModelProto) -> int:
@@ -131,6 +167,15 @@ def _refuse_subgraphs(path: Path, proto: onnx.ModelProto) -> None:
     ]
     if findings:
         raise ModelError.from_findings(findings)
+
+
+def _refuse_uneven_splits(path: Path, proto: onnx.ModelProto) -> None:
+    """Refuse a Split that claims more outputs than it has: inference makes room for all of them."""
+    for node in _all_nodes(proto):
+        claimed = [entry.i for entry in node.attribute if entry.name == "num_outputs"]
+        if node.op_type == "Split" and claimed and claimed[0] != len(node.output):
+            message = f"Split has {len(node.output)} outputs and claims {claimed[0]}"
+            raise refuse(path, "I215 onnx-check", message, node=node.name or None)
 
 
 def _stated_layouts(graph: onnx.GraphProto) -> dict[str, str]:
@@ -223,5 +268,10 @@ def _check_model(model: OnnxFile) -> None:
 
     try:
         checker.check_model(model.proto, full_check=True)
-    except (checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except (
+        checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         raise refuse(model.path, "I215 onnx-check", first_line(error)) from error

@@ -67,10 +67,10 @@ def _clip(c: RuleContext) -> str:
     result = c.value(0)
     for fn, position in (("max", 1), ("min", 2)):
         if c.node.input(position):
-            bound = c.known(position)
+            bound = c.number(c.node.input(position), 0)
             if bound is None:
-                raise c.error("its bounds must be constants")
-            result = spellings.scalar(c.builder, fn, result, float(bound.reshape(())))
+                raise c.error("its bounds must be constant numbers")
+            result = spellings.scalar(c.builder, fn, result, bound)
     return result
 
 

@@ -50,7 +50,7 @@ def _slice(c: RuleContext) -> str:
 
 
 def _split(c: RuleContext) -> Sequence[str]:
-    axis = c.node.attrs["axis"]
+    axis = c.builder.dim(c.value(0), c.node.attrs["axis"])
     size = c.shape(c.node.input(0))[axis]
     if c.node.input(1):
         sizes = c.ints(1, "sizes")
@@ -68,13 +68,14 @@ def _concat(c: RuleContext) -> str:
 
 def _gather(c: RuleContext) -> str:
     """Select one coordinate, or a range of them; other lists of indices have no spelling yet."""
-    axis = c.node.attrs["axis"]
+    axis = c.builder.dim(c.value(0), c.node.attrs["axis"])
     indices = c.known(1)
     if indices is None:
         raise c.error("its indices must be constants")
-    if c.known(0) is not None:
-        raise c.error("rows of a constant, chosen by an input, are not supported")
-    chosen = np.where(indices < 0, indices + c.shape(c.node.input(0))[axis], indices)
+    extent = c.shape(c.node.input(0))[axis]
+    chosen = np.where(indices < 0, indices + extent, indices)
+    if ((chosen < 0) | (chosen >= extent)).any():
+        raise c.error(f"an index is outside of a dimension of {extent}")
     if chosen.ndim == 0:
         return c.builder.select(c.value(0), axis, int(chosen))
     if chosen.ndim != 1 or (np.diff(chosen) != 1).any() or not chosen.size:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from fuseflow.errors import ModelError, UsageError
+from fuseflow.errors import FuseflowError, ModelError, UsageError
 from fuseflow.frontend import onnx_load
 from fuseflow.frontend.onnx_load import load_onnx
 from fuseflow.frontend.onnx_reader import import_onnx
@@ -113,6 +116,38 @@ def test_shapes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     model = product().proto()
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 7
     assert refusal(write(tmp_path, model)) == "I215 onnx-check"
+
+
+def test_split_that_claims_more_outputs_than_it_has_is_refused(tmp_path: Path) -> None:
+    """Shape inference would allocate room for every claimed output."""
+    model = SmallModel(inputs={"x": draw(2, 6)}, outputs=("a", "b"))
+    proto = model.node("Split", ["x"], ["a", "b"], axis=1, num_outputs=2).proto()
+    next(a for a in proto.graph.node[0].attribute if a.name == "num_outputs").i = 2**31
+    assert refusal(write(tmp_path, proto)) == "I215 onnx-check"
+
+
+def test_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    model = SmallModel(inputs={"x": draw(3, 4)}, constants={"weight": draw(4, 5)})
+    data = model.node("MatMul", ["x", "weight"]).proto().SerializeToString()
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data.replace(b"weight", b"we\xffght"))
+    with pytest.raises(ModelError, match="UTF-8") as caught:
+        import_onnx(path, ImportOptions(random_inputs=1))
+    assert caught.value.rule == "I210 onnx-file"
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_damaged_bytes_never_end_in_a_traceback(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = bytearray(product().node("Relu", ["y"], "z").proto().SerializeToString())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "damaged.onnx"
+    path.write_bytes(content)
+    with contextlib.suppress(FuseflowError):
+        import_onnx(path, ImportOptions(random_inputs=1))
 
 
 @pytest.mark.parametrize("dims", [[2**40, 2**20], [-1, 5], [4, 6]])

@@ -197,6 +197,7 @@ REFUSED = [
     (case("Clip", live(2, 3), live()), "bounds"),
     (case("PRelu", live(2, 3), draw(3)), "slope"),
     (case("Gather", live(4, 3), ints(2, 0)), "consecutive"),
+    (case("Gather", live(4, 3), ints(3, 4)), "outside"),
     (case("Attention", QUERIES, live(2, 1, 5, 3), live(2, 1, 5, 3), opset=23), "grouped"),
     (case("Attention", QUERIES, KEYS, VALUES, softcap=2.0, opset=23), "soft cap"),
     (case("Swish", live(2, 3), alpha=2.0, opset=24), "alpha"),
