@@ -24,7 +24,7 @@ def use_colour(stream: TextIO) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """Messages of one command. `quiet` drops notes, `verbose` adds details and tracebacks."""
+    """Messages of one command; `quiet` drops notes, `verbose` adds details and tracebacks."""
 
     command: str
     quiet: bool = False
@@ -50,8 +50,6 @@ class Console:
         hidden = len(error.findings) - len(shown)
         if hidden:
             self._error(f"{hidden} more findings (shown with -v)")
-        if self.verbose:
-            traceback.print_exception(error)
 
     def failure(self, message: str) -> None:
         """Show an error that is no finding."""

@@ -47,7 +47,11 @@ class Parser(argparse.ArgumentParser):
         loud = self.add_mutually_exclusive_group()
         self._add_to(loud, "-q", "--quiet", action="store_true", help="print errors only")
         self._add_to(
-            loud, "-v", "--verbose", action="store_true", help="print details, and tracebacks"
+            loud,
+            "-v",
+            "--verbose",
+            action="store_true",
+            help="print details, and the traceback of a bug",
         )
         self.add_incidental("--version", action="version", version=version)
 

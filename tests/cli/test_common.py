@@ -206,6 +206,7 @@ def test_many_findings_are_cut_short_unless_asked_for(call: Call) -> None:
     assert "30 more findings" in short.err
     assert "number 49" not in short.err
     assert "number 49" in long.err
+    assert "Traceback" not in long.err
 
 
 @pytest.mark.parametrize(
