@@ -42,7 +42,11 @@ def store_operands(
         UsageError: U120 if a format of the user names no tensor.
         ModelError: I021 if a format does not fit its tensor.
     """
-    _check_names(options.formats, operands)
+    unknown = _unmatched(options.formats, operands)
+    if unknown:
+        raise _unknown_tensor(unknown[0], operands)
+    for pattern in _unmatched(formats, operands):
+        graph.notes.append(f'the model has a format for "{pattern}", which is no tensor of it')
     for name, operand in operands.items():
         value = graph.values[name]
         if operand.source.data is None:
@@ -159,16 +163,24 @@ def _resolve(text: str, operand: StoredOperand, name: str) -> Format:
         raise ModelError("I021 bad-format", message, where=Location(field=name)) from error
 
 
-def _check_names(formats: Mapping[str, str], operands: Mapping[str, StoredOperand]) -> None:
-    known = [*operands, *(operand.source.label for operand in operands.values())]
-    for pattern in formats:
-        if not any(fnmatch.fnmatchcase(name, pattern) for name in known):
-            near = difflib.get_close_matches(pattern, known, n=3, cutoff=0.3) or list(operands)
-            raise UsageError(
-                "U120 unknown-tensor",
-                f'no input, parameter or constant is called "{pattern}"',
-                fix=f"use one of {', '.join(dict.fromkeys(near))}",
-            )
+def _known_names(operands: Mapping[str, StoredOperand]) -> list[str]:
+    labels = (operand.source.label for operand in operands.values())
+    return list(dict.fromkeys((*operands, *(label for label in labels if label))))
+
+
+def _unmatched(formats: Mapping[str, str], operands: Mapping[str, StoredOperand]) -> list[str]:
+    names = _known_names(operands)
+    return [p for p in formats if not any(fnmatch.fnmatchcase(name, p) for name in names)]
+
+
+def _unknown_tensor(pattern: str, operands: Mapping[str, StoredOperand]) -> UsageError:
+    names = _known_names(operands)
+    near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.3) or names
+    return UsageError(
+        "U120 unknown-tensor",
+        f'no input, parameter or constant is called "{pattern}"',
+        fix=f"use one of {', '.join(near)}",
+    )
 
 
 def _describe(value: Value, data: npt.NDArray[np.float32]) -> str:

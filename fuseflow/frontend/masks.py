@@ -53,8 +53,8 @@ def recognise_masks(graph: OpGraph) -> OpGraph:
         only_softmax = _feeds_only_softmax(op.output, graph, consumers)
         if op.kind is OpKind.WHERE:
             return _spell_where(b, inputs, only_softmax)
-        if isinstance(op.attrs, MapAttrs) and op.attrs.fn == "add":
-            return _spell_addition(b, inputs, only_softmax)
+        if isinstance(op.attrs, MapAttrs) and op.attrs.fn in ("add", "sub"):
+            return _spell_addition(b, op.attrs.fn, inputs, only_softmax)
         return None
 
     return rewrite(graph, rule)
@@ -150,17 +150,20 @@ def _splat(value: OpValue) -> float | None:
     return float(first) if np.all(value.data == first) else None
 
 
-def _spell_addition(b: OpBuilder, inputs: tuple[str, ...], only_softmax: bool) -> str | None:
+def _spell_addition(
+    b: OpBuilder, fn: str, inputs: tuple[str, ...], only_softmax: bool
+) -> str | None:
     """Turn x + c into masked(c is above NEVER, x + the rest of c), if c has such entries."""
-    operands = [b.graph.values[name] for name in inputs]
-    for x, c in (operands, operands[::-1]):
-        if not c.is_constant or c.data is None or c.size < 2:
+    for x, other in (inputs, inputs[::-1]) if fn == "add" else (inputs,):
+        value = b.graph.values[other]
+        if not value.is_constant or value.data is None or value.size < 2:
             continue
-        keep = np.asarray(c.data) > NEVER
-        is_exact = bool(np.all(np.isneginf(c.data) | keep))
+        addend = np.asarray(value.data if fn == "add" else -value.data, dtype=np.float32)
+        keep = addend > NEVER
+        is_exact = bool(np.all(np.isneginf(addend) | keep))
         if keep.all() or not (is_exact or only_softmax):
             continue
-        rest = np.where(keep, c.data, 0).astype(np.float32)
-        y = b.map("add", x.name, b.constant(rest, c.label or c.name)) if rest.any() else x.name
-        return b.map("masked", b.constant(keep, c.label or c.name), y, parameters=(-np.inf,))
+        label, rest = value.label or other, np.where(keep, addend, np.float32(0))
+        y = b.map("add", x, b.constant(rest, label)) if rest.any() else x
+        return b.map("masked", b.constant(keep, label), y, parameters=(-np.inf,))
     return None

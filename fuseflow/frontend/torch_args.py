@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fuseflow.errors import ModelError
 from fuseflow.frontend import spellings
 from fuseflow.frontend.builder import OpBuilder
+from fuseflow.frontend.location import locate
 
 __all__ = ["Call", "Result", "Rule"]
 
@@ -73,7 +75,11 @@ class Call:
         """Refuse a value of a plain argument that is not among `allowed`."""
         value = self.texts.get(name, self.arguments.get(name))
         if value not in allowed:
-            raise self.builder.error(f"argument {name}={value!r} is not supported")
+            raise self.refusal(f"with {name}={value!r} it is not supported")
+
+    def refusal(self, message: str) -> ModelError:
+        """Return the error for a form of the operator that has no spelling."""
+        return ModelError("I002 unsupported-form", message, where=locate(self.builder.source))
 
 
 Rule = Callable[[Call], Result]

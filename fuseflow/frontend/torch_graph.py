@@ -83,8 +83,9 @@ def read_program(
         references: what the framework computed, one per output, or nothing.
 
     Raises:
-        ModelError: I001 for every operator that has no rule, I002 for a dynamic shape, I007 for
-            an input without data that must have some, I009 for operands that do not fit.
+        ModelError: I001 for every operator that has no rule, I015 for a dynamic shape, I205 for
+            an input without data that must have some, I002 for an unsupported form of an
+            operator, I009 for operands that do not fit.
     """
     reader = _Reader(program, name, inputs, layouts)
     for node in program.graph.nodes:
@@ -185,7 +186,7 @@ class _Reader:
         if record.data is None:
             message = "an input of integers or booleans has no data"
             where = Location(field=record.name)
-            self._findings.append(Finding("I007 unbound-input", message, where))
+            self._findings.append(Finding("I205 unbound-input", message, where))
             return Unknown()
         self.builder.graph.notes.append(
             f"input {record.name} is bound to its data: the graph holds for this data alone"
@@ -197,7 +198,7 @@ class _Reader:
         message = f"shape [{text}] has dimensions that are not fixed"
         fix = "export without dynamic_shapes, at the sizes that are to be simulated"
         where = Location(field=name)
-        self._findings.append(Finding("I002 dynamic-shape", message, where, fix))
+        self._findings.append(Finding("I015 dynamic-shape", message, where, fix))
         return Unknown()
 
     def _name(self, value: Computed | Known) -> str:
@@ -347,4 +348,4 @@ def _finding(what: str, sources: Sequence[SourceLoc]) -> Finding:
     times = f"{len(sources)} times" if len(sources) > 1 else "once"
     places = ", ".join(dict.fromkeys(describe(source) for source in sources))
     message = f"{what} is not supported; it occurs {times}: {places}"
-    return Finding("I001 no-import-rule", message, locate(sources[0]))
+    return Finding("I001 unsupported-operator", message, locate(sources[0]))

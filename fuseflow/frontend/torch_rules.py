@@ -82,10 +82,10 @@ def _div(call: Call) -> str:
 
 def _pow(call: Call) -> str:
     if not call.is_number("exponent"):
-        raise call.builder.error("an exponent that is a tensor is not supported")
+        raise call.refusal("an exponent that is a tensor is not supported")
     exponent = float(call.get("exponent"))
     if call.is_number("self"):
-        raise call.builder.error("a number to the power of a tensor is not supported")
+        raise call.refusal("a number to the power of a tensor is not supported")
     return spellings.scalar(call.builder, "pow", call.tensor("self"), exponent)
 
 
@@ -200,7 +200,7 @@ def _batch_norm(call: Call) -> str:
     b, x = call.builder, call.tensor("input")
     parts = [call.maybe(n) for n in ("running_mean", "running_var", "weight", "bias")]
     if not (parts[0] and parts[1]):
-        raise b.error("batch norm without running statistics is not supported")
+        raise call.refusal("batch norm without running statistics is not supported")
     mean, variance, weight, bias = (_per_channel(call, name, len(b.shape(x))) for name in parts)
     scale = 1 / np.sqrt(variance + np.float32(call.get("eps", 1e-5)))
     with b.composite("batch_norm"):

@@ -124,6 +124,11 @@ def test_note_says_density_format_and_rule() -> None:
     ]
 
 
-def test_half_precision_is_computed_in_single() -> None:
-    graph = imported(lambda x, w: (x @ w).float(), draw(3, 4), buffers={"w": draw(4, 5)})
+def test_format_of_the_model_for_no_tensor_is_a_note() -> None:
+    graph = imported(lambda x: x + 1, draw(3), formats={"gone": "dense"})
+    assert graph.notes[0] == 'the model has a format for "gone", which is no tensor of it'
+
+
+def test_double_precision_is_computed_in_single() -> None:
+    graph = imported(lambda x, w: x.double() @ w, draw(3, 4), buffers={"w": draw(4, 5).double()})
     assert {value.dtype for value in graph.values.values()} == {"float32"}

@@ -57,6 +57,7 @@ SPELLINGS: dict[str, Attention] = {
     "additive, smallest number": lambda q, k, v, m: attend(
         scores(q, k) + (1 - m.float()) * torch.finfo(torch.float32).min, v
     ),
+    "subtracted": lambda q, k, v, m: attend(scores(q, k) - 1e6 * (~m).float(), v),
     "sdpa, boolean": lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, attn_mask=m),
     "sdpa, float": lambda q, k, v, m: F.scaled_dot_product_attention(
         q, k, v, attn_mask=torch.zeros(ROWS, ROWS).masked_fill(~m, -INF)
