@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zipfile
 from collections.abc import Callable
@@ -267,3 +268,17 @@ def test_hardware_is_read_by_its_words() -> None:
 
 def test_an_einsum_of_the_graph_is_read_as_written() -> None:
     assert isinstance(read_einsum_graph(to_bytes(graph())).einsums[0], Einsum)
+
+
+@given(st.data())
+def test_mutated_content_without_a_hash_is_read_or_refused_and_never_crashes(
+    data: st.DataObject,
+) -> None:
+    """A tool that edits an artifact clears its hash, so the content must be judged by itself."""
+    message = message_of(to_bytes(graph()))
+    message.header.ClearField("content_hash")
+    edited = bytearray(message.SerializeToString())
+    for _ in range(data.draw(st.integers(1, 4))):
+        edited[data.draw(st.integers(0, len(edited) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(WireError):
+        read_any_artifact(bytes(edited))
