@@ -3,13 +3,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from fuseflow.errors import Location, ScheduleError
 from fuseflow.fusion.estimate import measure_levels
 from fuseflow.fusion.plan import Context, Planned, StorageConflictError, plan_region
-from fuseflow.fusion.regions import Strategy, cut_region, live_einsums, make_region, partition
+from fuseflow.fusion.regions import (
+    Strategy,
+    cut_region,
+    is_connected,
+    live_einsums,
+    make_region,
+    partition,
+)
 from fuseflow.fusion.support import compute_fills
 from fuseflow.fusion.tuples import IllegalOrderError
 from fuseflow.ir.dataflow import DataflowProgram
@@ -106,9 +114,8 @@ class _Compiler:
         self.plans: list[Planned] = []
 
     def run(self) -> Fused:
-        ops = live_einsums(self.graph)
-        for group in partition(self.graph, ops, self.options.strategy):
-            self._plan(group)
+        groups = partition(live_einsums(self.graph), self.options.strategy)
+        self._plan_all(deque((group, False) for group in groups))
         self._check_order()
         kernels = [planned.kernel for planned in self.plans]
         for planned in self.plans:
@@ -125,18 +132,60 @@ class _Compiler:
         )
         return Fused(program, tuple(self.plans))
 
-    def _plan(self, group: list[Einsum]) -> None:
-        name = f"k{len(self.plans)}_{group[-1].output.value}"
-        region = make_region(self.graph, group, name)
-        try:
-            self.plans.append(plan_region(region, self.context))
-        except IllegalOrderError as error:
+    def _plan_all(self, groups: deque[tuple[list[Einsum], bool]]) -> None:
+        """Plan groups in order; the flag marks a group that was cut from the one before it.
+
+        Full fusion merges each group into the one before it as long as that can be lowered.
+        """
+        last: tuple[list[Einsum], Planned] | None = None
+        while groups:
+            group, is_cut = groups.popleft()
+            if last is not None:
+                merged = None if is_cut else self._merge(last[0], group)
+                if merged is not None:
+                    last = merged
+                    continue
+                self._accept(last[1])
+                last = None
+            planned = self._attempt(group)
+            if isinstance(planned, Planned):
+                last = group, planned
+                continue
             if len(group) == 1:
-                raise self._refusal(group[0], error) from error
-            first, rest = cut_region(group, error.value)
-            self.notes.append(f"barrier after {error.value}: {error.reason}")
-            self._plan(first)
-            self._plan(rest)
+                raise self._refusal(group[0], planned) from planned
+            self.notes.append(f"barrier after {', '.join(planned.values)}: {planned.reason}")
+            first, rest = cut_region(group, planned.values)
+            groups.extendleft([(rest, True), (first, is_cut)])
+        if last is not None:
+            self._accept(last[1])
+
+    def _merge(
+        self, before: list[Einsum], group: list[Einsum]
+    ) -> tuple[list[Einsum], Planned] | None:
+        """Return both groups planned as one, or None if that is not wanted or not possible."""
+        if self.options.strategy is not Strategy.FULL or not is_connected(before, group):
+            return None
+        ops = before + group
+        planned = self._attempt(ops)
+        if isinstance(planned, Planned):
+            return ops, planned
+        last = before[-1].output.value
+        self.notes.append(
+            f"barrier after {last}: fused with what follows, {', '.join(planned.values)} "
+            f"could not be lowered: {planned.reason}"
+        )
+        return None
+
+    def _attempt(self, group: list[Einsum]) -> Planned | IllegalOrderError:
+        name = f"k{len(self.plans)}_{group[-1].output.value}"
+        try:
+            return plan_region(make_region(self.graph, group, name), self.context)
+        except IllegalOrderError as error:
+            return error
+
+    def _accept(self, planned: Planned) -> None:
+        self.context.accept(planned)
+        self.plans.append(planned)
 
     def _refusal(self, op: Einsum, error: IllegalOrderError) -> ScheduleError:
         return ScheduleError(

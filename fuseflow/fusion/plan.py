@@ -8,7 +8,7 @@ often than the budget allows. Every cut is reported with its reason.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fuseflow.fusion.clusters import Clusters
@@ -42,7 +42,7 @@ class StorageConflictError(Exception):
 class Context:
     """What all regions of a program share.
 
-    `values` grows: outputs of planned regions get their format there, and constants may get
+    `values` grows: outputs of accepted regions get their format there, and constants may get
     copies in another mode order. `dense` names intermediates that must be written densely.
     """
 
@@ -53,15 +53,25 @@ class Context:
     chain: tuple[str, ...] = ()
     dense: set[str] = field(default_factory=set)
 
+    def accept(self, planned: Planned) -> None:
+        """Let later regions see how a region writes its outputs."""
+        self.values.update(planned.values)
+        self.occupancies.update(planned.expected.occupancy)
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A region with its kernel, the decisions behind it and what they are expected to cost."""
+    """A region with its kernel, the decisions behind it and what they are expected to cost.
+
+    `values` holds what the kernel needs from later stages: copies of constants, and its outputs
+    with the format in which they are written.
+    """
 
     region: Region
     kernel: DataflowGraph
     plan: Plan
     expected: Estimate
+    values: Mapping[str, Value]
     notes: tuple[str, ...] = ()
 
 
@@ -75,7 +85,7 @@ def plan_region(region: Region, context: Context) -> Planned:
     """Lower a region under its cheapest legal order.
 
     Raises:
-        IllegalOrderError: if there is none; its value is where to cut.
+        IllegalOrderError: if there is none; its values are where to cut.
         StorageConflictError: if the storage of an intermediate rules out every order.
     """
     graph = build_views(region, context.values)
@@ -83,11 +93,14 @@ def plan_region(region: Region, context: Context) -> Planned:
     candidates, rejected = search_orders(
         graph, constraints, lambda order: _evaluate(graph, order, context)
     )
-    for scored in candidates:
+    affordable = [c for c in candidates if not _over_budget(c.plan.expected, context)]
+    for scored in affordable:
         try:
             return _lower(region, scored.plan, context, copied)
         except IllegalOrderError as error:
             rejected.append(error)
+    if candidates and not affordable:
+        raise _recomputed(candidates[0].plan, context)
     raise _most_telling(region, rejected)
 
 
@@ -98,7 +111,6 @@ def _evaluate(
     domains = compute_domains(graph, nests, context.fills, _dense_modes(graph, context))
     clusters = Clusters(graph, nests, domains)
     expected = estimate(graph, nests, domains, context.occupancies)
-    _check_budget(expected, context.recompute)
     return expected.cost, _Candidate(Plan(graph, order, nests, domains, clusters), expected)
 
 
@@ -115,20 +127,32 @@ def _dense_modes(graph: ViewGraph, context: Context) -> dict[str, frozenset[int]
     return wanted
 
 
-def _check_budget(expected: Estimate, budget: float) -> None:
-    worst = max(expected.recompute, key=lambda name: (expected.recompute[name], name))
-    factor = expected.recompute[worst]
-    if factor > budget * BUDGET_SLACK:
-        raise IllegalOrderError(worst, f"it would be computed {factor:.3g} times over")
+def _over_budget(expected: Estimate, context: Context) -> set[str]:
+    """Return the values that would be computed more often than the budget allows."""
+    limit = context.recompute * BUDGET_SLACK
+    return {name for name, factor in expected.recompute.items() if factor > limit}
+
+
+def _recomputed(candidate: _Candidate, context: Context) -> IllegalOrderError:
+    """Name the last values of each recomputed chain: writing those to memory ends it."""
+    over = _over_budget(candidate.expected, context)
+    last = [
+        view.value
+        for view in candidate.plan.graph.ops
+        if view.value in over and any(user.value not in over for user in view.consumers)
+    ]
+    values = tuple(dict.fromkeys(last)) or tuple(sorted(over))
+    times = max(candidate.expected.recompute[name] for name in values)
+    return IllegalOrderError(values, f"computed {times:.3g} times over without it")
 
 
 def _most_telling(region: Region, rejected: Sequence[IllegalOrderError]) -> IllegalOrderError:
-    """Return the rejection to report: the value that stands in the way most often."""
+    """Return the rejection to report: the values that stand in the way most often."""
     if not rejected:
         return IllegalOrderError(region.ops[-1].output.value, "no loop order fits its operands")
-    counts = Counter(error.value for error in rejected)
-    value = max(counts, key=lambda name: (counts[name], name))
-    return next(error for error in rejected if error.value == value)
+    counts = Counter(error.values for error in rejected)
+    values = max(counts, key=lambda names: (counts[names], names))
+    return next(error for error in rejected if error.values == values)
 
 
 def _satisfiable_constraints(
@@ -178,13 +202,10 @@ def _lower(
     values = context.values | {value.name: value for value in copies.values()}
     stored_as = {leaf: value.name for leaf, value in copies.items()}
     kernel, formats = Lowering(plan, values, context.fills, stored_as).run(region.name)
-    context.values.update(values)
+    made = {value.name: value for value in copies.values()}
     for name, fmt in formats.items():
-        value = context.values[name]
-        fill = context.fills.value[name]
-        context.values[name] = replace(value, format=fmt, fill=fill)
-        context.occupancies[name] = candidate.expected.occupancy[name]
-    return Planned(region, kernel, plan, candidate.expected, tuple(notes))
+        made[name] = replace(values[name], format=fmt, fill=context.fills.value[name])
+    return Planned(region, kernel, plan, candidate.expected, made, tuple(notes))
 
 
 def _copies(

@@ -3,15 +3,16 @@
 
 `unfused` makes one region per source operator (a softmax, a layer norm and a matrix product each
 stay whole). `layer` makes one per module of the model, or, where the model has no modules, cuts
-after every activation that feeds a contraction. `full` makes one per connected component. Every
-region is convex: no path leaves it and comes back.
+after every activation that feeds a contraction. `full` merges those as far as it can. Every region
+is convex: no path leaves it and comes back.
 
-Not here: whether a region can be lowered; a region that cannot is cut by `plan`.
+Not here: whether a region can be lowered; `pipeline` cuts those that cannot, and merges.
 """
 
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import networkx as nx
@@ -19,7 +20,7 @@ import networkx as nx
 from fuseflow.fusion.views import Region
 from fuseflow.ir.einsum import Einsum, EinsumGraph
 
-__all__ = ["Strategy", "cut_region", "live_einsums", "make_region", "partition"]
+__all__ = ["Strategy", "cut_region", "is_connected", "live_einsums", "make_region", "partition"]
 
 
 class Strategy(enum.StrEnum):
@@ -28,10 +29,6 @@ class Strategy(enum.StrEnum):
     UNFUSED = "unfused"
     LAYER = "layer"
     FULL = "full"
-
-
-# Classes of torch that execute one operator; the module that owns them is the layer.
-LEAF_PREFIX = "torch.nn.modules."
 
 
 def live_einsums(graph: EinsumGraph) -> list[Einsum]:
@@ -45,15 +42,13 @@ def live_einsums(graph: EinsumGraph) -> list[Einsum]:
     return live[::-1]
 
 
-def partition(graph: EinsumGraph, ops: Sequence[Einsum], strategy: Strategy) -> list[list[Einsum]]:
-    """Split operations into convex groups, in an order in which they can run."""
+def partition(ops: Sequence[Einsum], strategy: Strategy) -> list[list[Einsum]]:
+    """Split operations into convex groups, in an order in which they can run.
+
+    Full fusion starts from layers as well, and grows them.
+    """
     atoms = _source_operators(ops)
-    if strategy is Strategy.UNFUSED:
-        return atoms
-    if strategy is Strategy.FULL:
-        return _components(ops)
-    labels = _layer_labels(atoms)
-    return _contract(atoms, labels)
+    return atoms if strategy is Strategy.UNFUSED else _contract(atoms, _layer_labels(atoms))
 
 
 def make_region(graph: EinsumGraph, ops: Sequence[Einsum], name: str) -> Region:
@@ -70,22 +65,28 @@ def make_region(graph: EinsumGraph, ops: Sequence[Einsum], name: str) -> Region:
     return Region(name, tuple(ops), outputs)
 
 
-def cut_region(ops: Sequence[Einsum], value: str) -> tuple[list[Einsum], list[Einsum]]:
-    """Split operations at a value: everything it is computed from, and the rest.
+def is_connected(first: Sequence[Einsum], second: Sequence[Einsum]) -> bool:
+    """Return True if one group reads a value that the other computes."""
+    made = {op.output.value for op in first}
+    return any(access.value in made for op in second for access in op.operands)
 
-    If that is all of them, the operation that computes it stands alone.
+
+def cut_region(ops: Sequence[Einsum], values: Sequence[str]) -> tuple[list[Einsum], list[Einsum]]:
+    """Split operations at values: everything they are computed from, and the rest.
+
+    If that is all of them, the operations that compute the values stand alone.
     """
     producers = {op.output.value: op for op in ops}
     above: set[str] = set()
-    todo = [value]
+    todo = list(values)
     while todo:
         op = producers.get(todo.pop())
         if op is not None and op.name not in above:
             above.add(op.name)
             todo += [access.value for access in op.operands]
     if not above or len(above) == len(ops):
-        above = {op.name for op in ops if op.output.value != value}
-    if len(above) == len(ops):
+        above = {op.name for op in ops if op.output.value not in values}
+    if not above or len(above) == len(ops):
         above = {op.name for op in ops[:-1]}
     first = [op for op in ops if op.name in above]
     return first, [op for op in ops if op.name not in above]
@@ -99,28 +100,13 @@ def _source_operators(ops: Iterable[Einsum]) -> list[list[Einsum]]:
     return _in_order(list(groups.values()))
 
 
-def _components(ops: Sequence[Einsum]) -> list[list[Einsum]]:
-    """Return groups of operations that are connected by values one of them computes."""
-    producers = {op.output.value: op.name for op in ops}
-    links = nx.Graph()
-    links.add_nodes_from(op.name for op in ops)
-    for op in ops:
-        for access in op.operands:
-            if access.value in producers:
-                links.add_edge(producers[access.value], op.name)
-    position = {op.name: p for p, op in enumerate(ops)}
-    members = [sorted(c, key=position.__getitem__) for c in nx.connected_components(links)]
-    by_name = {op.name: op for op in ops}
-    return [[by_name[n] for n in names] for names in sorted(members, key=lambda m: position[m[0]])]
-
-
 def _layer_labels(atoms: Sequence[Sequence[Einsum]]) -> list[str]:
     """Return one label per source operator: its layer.
 
     Without modules, or with all operators in one module, every activation that feeds a contraction
     ends a layer.
     """
-    scopes = [_owner(atom[0]) for atom in atoms]
+    scopes = _owners([[path for path, _ in _scopes(atom)] for atom in atoms], atoms)
     if len(set(scopes)) > 1:
         return scopes
     closing = _activations_before_contractions(atoms)
@@ -133,6 +119,30 @@ def _layer_labels(atoms: Sequence[Sequence[Einsum]]) -> list[str]:
         for op in atom:
             depth[op.output.value] = layer + (number in closing)
     return labels
+
+
+def _scopes(atom: Sequence[Einsum]) -> tuple[tuple[str, str], ...]:
+    """Return the chain of modules that executed a source operator."""
+    return next((source.scopes for op in atom for source in op.sources), ())
+
+
+def _owners(chains: Sequence[Sequence[str]], atoms: Sequence[Sequence[Einsum]]) -> list[str]:
+    """Return the module that owns each operator, as a layer.
+
+    A module without submodules that does at most one contraction is a single operator (a linear
+    map, an activation, a norm), so its parent is the layer.
+    """
+    parents = {path for chain in chains for path in chain[:-1]}
+    contractions = Counter(
+        chain[-1]
+        for chain, atom in zip(chains, atoms, strict=True)
+        if chain and any(_contracts(op) for op in atom)
+    )
+    owners = []
+    for chain in chains:
+        layers = [path for path in chain if path in parents or contractions[path] > 1]
+        owners.append(layers[-1] if layers else "")
+    return owners
 
 
 def _activations_before_contractions(atoms: Sequence[Sequence[Einsum]]) -> set[int]:
@@ -148,15 +158,6 @@ def _activations_before_contractions(atoms: Sequence[Sequence[Einsum]]) -> set[i
 
 def _contracts(op: Einsum) -> bool:
     return op.reduce == "add" and len(op.operands) > 1
-
-
-def _owner(op: Einsum) -> str:
-    """Return the path of the innermost module that is not itself a single operator."""
-    for source in op.sources:
-        owners = [path for path, kind in source.scopes if not kind.startswith(LEAF_PREFIX)]
-        if owners:
-            return owners[-1]
-    return ""
 
 
 def _contract(atoms: Sequence[Sequence[Einsum]], labels: Sequence[str]) -> list[list[Einsum]]:

@@ -18,13 +18,13 @@ __all__ = ["IllegalOrderError", "Nest", "build_nests"]
 
 
 class IllegalOrderError(Exception):
-    """An order (or a region, under every order) that cannot be lowered; `value` names the cause."""
+    """An order (or a region, under every order) that cannot be lowered; `values` are the cause."""
 
-    def __init__(self, value: str, reason: str) -> None:
-        """Build from the value at which the region could be cut and the reason in words."""
-        self.value = value
+    def __init__(self, value: str | tuple[str, ...], reason: str) -> None:
+        """Build from the values at which the region could be cut and the reason in words."""
+        self.values = (value,) if isinstance(value, str) else value
         self.reason = reason
-        super().__init__(f"{value}: {reason}")
+        super().__init__(f"{', '.join(self.values)}: {reason}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ Not here: in which order the classes are iterated (`orders`), and what is visite
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fuseflow.ir.einsum import Access, Einsum, Value
@@ -141,57 +141,71 @@ class _Binder:
 
         Sibling outputs thereby share the loops, and the work, of what both are computed from.
         """
-        trail: list[tuple[Access, dict[str, str]]] = []
-        identity = {index: index for index in op.output.indices}
-        trail += [(access, identity) for access in op.operands]
-        for access, back in trail:
-            known = self.by_value.get(access.value)
-            if known:
-                pairs = zip(access.indices, known[0].binding, strict=True)
-                found = {back[index]: name for index, name in pairs if index in back}
-                if found:
-                    return found
-            inner = self.producer.get(access.value)
-            if inner is None:
-                continue
-            outer = zip(inner.output.indices, access.indices, strict=True)
-            mapped = {index: back[name] for index, name in outer if name in back}
-            trail += [(operand, mapped) for operand in inner.operands if mapped]
+        for names, known in self._viewed_below(op, op.output.indices):
+            pairs = zip(names, known.binding, strict=True)
+            found = {index: name for index, name in pairs if index is not None}
+            if found:
+                return found
         return {}
+
+    def _viewed_below(
+        self, op: Einsum, indices: Sequence[str]
+    ) -> Iterator[tuple[list[str | None], View]]:
+        """Yield the views of what an operation is computed from, nearest first.
+
+        With each view comes, for every dimension, the index of `op` that runs along it; None if it
+        is not one of `indices`.
+        """
+        trail = [(a, {i: i for i in indices}) for a in op.operands]
+        for access, back in trail:
+            for known in self.by_value.get(access.value, []):
+                yield [back.get(index) for index in access.indices], known
+            inner = self.producer.get(access.value)
+            if inner is not None:
+                outer = zip(inner.output.indices, access.indices, strict=True)
+                mapped = {index: back[name] for index, name in outer if name in back}
+                trail += [(operand, mapped) for operand in inner.operands if mapped]
 
     def _bind_operands(self, view: View) -> None:
         op = view.op
         assert op is not None
         bound = dict(zip(op.output.indices, view.binding, strict=True))
-        bound |= self._bind_reduced(op, bound)
+        bound |= self._bind_reduced(view, bound)
         view.reduced = tuple(bound[index] for index in op.over)
         view.operands = tuple(
             self._request(access.value, tuple(bound[i] for i in access.indices), view)
             for access in op.operands
         )
 
-    def _bind_reduced(self, op: Einsum, bound: Mapping[str, str]) -> dict[str, str]:
+    def _bind_reduced(self, view: View, bound: Mapping[str, str]) -> dict[str, str]:
         """Choose a class for each reduced index: that of a view that fits, else a fresh one."""
+        op = view.op
+        assert op is not None
         if not op.over:
             return {}
+        shared = self._shared(view, bound)
         sizes = {i: s for a in op.operands for i, s in self._extents(a)}
-        for access in sorted(op.operands, key=lambda a: -len(a.indices)):
-            shared = self._shared(access, op.over, bound)
-            if shared:
-                return {i: shared.get(i) or self._fresh(i, sizes[i]) for i in op.over}
-        return {index: self._fresh(index, sizes[index]) for index in op.over}
+        return {i: shared.get(i) or self._fresh(i, sizes[i]) for i in op.over}
 
-    def _shared(
-        self, access: Access, over: Sequence[str], bound: Mapping[str, str]
-    ) -> dict[str, str]:
-        """Return the classes that an existing view of the operand gives to the reduced indices."""
-        if not set(access.indices) & set(over):
-            return {}
-        for known in self.by_value.get(access.value, []):
-            pairs = list(zip(access.indices, known.binding, strict=True))
-            found = {i: name for i, name in pairs if i in over}
-            agrees = all(bound[i] == name for i, name in pairs if i not in over)
-            if agrees and not set(found.values()) & set(bound.values()):
+    def _shared(self, view: View, bound: Mapping[str, str]) -> dict[str, str]:
+        """Return the classes that a view of what is reduced gives to the reduced indices.
+
+        It may be a view of what an operand is computed from: the square that a variance adds up
+        is made of the same deviations that are later scaled. The view must agree on all other
+        indices. If the result has further ones, the reduced class lies outside those, so nothing
+        downstream may need the view again.
+        """
+        op = view.op
+        assert op is not None
+        after = _downstream(view)
+        for names, known in self._viewed_below(op, (*bound, *op.over)):
+            pairs = [(i, c) for i, c in zip(names, known.binding, strict=True) if i is not None]
+            found = {i: name for i, name in pairs if i in op.over}
+            agrees = all(bound[i] == name for i, name in pairs if i in bound)
+            clashes = set(found.values()) & set(bound.values())
+            needed_again = after.intersection(known.consumers)
+            inside = set(bound.values()) <= set(known.binding)
+            if found and agrees and not clashes and (inside or not needed_again):
                 return found
         return {}
 
@@ -219,3 +233,15 @@ class _Binder:
             name = f"{index}{count}" if index[-1].isalpha() else f"{index}_{count}"
         self.graph.classes[name] = size
         return name
+
+
+def _downstream(view: View) -> set[View]:
+    """Return everything that is computed from a view, as far as it is bound yet."""
+    found: set[View] = set()
+    todo = list(view.consumers)
+    while todo:
+        current = todo.pop()
+        if current not in found:
+            found.add(current)
+            todo += current.consumers
+    return found
