@@ -8,50 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseflow.sim.machine import Machine, UnitKind
-from fuseflow.sim.nested import decode, encode
-from fuseflow.sim.result import MachineResult
-from fuseflow.sim.tokens import TokenStream
+from fuseflow.sim.nested import decode
 from fuseflow.sim.twin import run_twin
 from tests.sim import simulators
-from tests.sim.cases import Case
 from tests.sim.cases_values import CASES
-from tests.sim.golden import MachineBuilder
+from tests.sim.harness import machine_of, tokens_of
 from tests.sim.simulators import every_simulator
 
 CAPACITIES = (None, 2, 8)
 rngs = st.integers(0, 2**32).map(Random)
 every_primitive = pytest.mark.parametrize("name", CASES)
-
-
-def machine_of(case: Case, capacity: int | None, rng: Random) -> tuple[Machine, list[int]]:
-    """The unit of a case between sources with random stamps and sinks; its output channels."""
-    builder = MachineBuilder(capacity)
-    inputs, outputs = [], []
-    for port, lists in enumerate(case.inputs):
-        if lists.nested is None:
-            inputs.append(-1)
-            continue
-        channel = builder.channel(f"in {port}", lists.kind, depth=lists.depth)
-        tokens = encode(lists.nested, lists.depth)
-        gaps = [rng.choice([1, 1, 1, 2, 5]) for _ in tokens]
-        builder.source(channel, tokens, np.cumsum(gaps).tolist())
-        inputs.append(channel)
-    for port, expected in enumerate(case.outputs):
-        name = f"out {port}"
-        outputs.append(
-            builder.channel(name, expected.kind, depth=expected.depth) if expected else -1
-        )
-    builder.unit(case.kind, "unit", inputs, outputs, case.params, case.cost)
-    for channel in outputs:
-        if channel >= 0:
-            builder.sink(channel)
-    return builder.build(), outputs
-
-
-def tokens_of(result: MachineResult, channel: int) -> TokenStream:
-    recorded = result.channels[channel].recorded
-    assert recorded is not None
-    return recorded
 
 
 def assert_same(got: object, expected: object) -> None:

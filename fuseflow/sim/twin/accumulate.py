@@ -21,6 +21,7 @@ from fuseflow.sim.twin.ops import (
     is_element,
     peek_each,
     retire,
+    same_mark,
     take_aligned,
     take_done,
     take_element,
@@ -128,7 +129,7 @@ def _take_stop(state: _State, port: int, stop: Stop) -> Rule:
 
 
 def _take_image(state: _State, port: int, inner: int, image: Stop) -> Rule:
-    if (yield Take(inner)) != image:
+    if not same_mark((yield Take(inner)), image):
         raise state.unit.misaligned(port, inner)
 
 

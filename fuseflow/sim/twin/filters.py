@@ -18,6 +18,7 @@ from fuseflow.sim.twin.ops import (
     emit_all,
     is_element,
     retire,
+    same_mark,
     take_aligned,
     take_done,
     take_element,
@@ -107,7 +108,7 @@ def _drop_stop(state: _Drop, outer: Stop) -> Rule:
     unit = state.unit
     if state.fresh:
         tokens = yield from take_aligned(unit, state.inner)
-        if tokens[0] != Stop(outer.n + 1, outer.e + 1):
+        if not same_mark(tokens[0], Stop(outer.n + 1, outer.e + 1)):
             raise unit.misaligned(0, 1)
         yield from emit_all(state.inner, tokens[0])
     elif outer != state.closing:

@@ -17,6 +17,7 @@ from fuseflow.sim.twin.ops import (
     Tick,
     emit_all,
     is_element,
+    same_mark,
     take_aligned,
     take_done,
 )
@@ -75,7 +76,7 @@ class _Gather:
             if lane in self.closed:
                 fits = self.closed[lane] == n
             else:
-                fits = (yield Take(lane)) == Stop(n, self.depth)
+                fits = same_mark((yield Take(lane)), Stop(n, self.depth))
             if not fits:
                 raise self.unit.misaligned(*range(self.lanes))
         self.closed = {}
@@ -116,6 +117,8 @@ def _choose_by_sel(state: _Gather, _lane: int) -> Steps[Token]:
     sel = yield Take(state.sel)
     if isinstance(sel, Stop):
         return Stop(sel.n + state.depth, sel.e + state.depth)
+    if is_element(sel) and not 0 <= sel < state.lanes:
+        raise state.unit.misaligned(state.sel)
     return sel
 
 
@@ -123,7 +126,7 @@ def _gather_stop(state: _Gather, stop: Stop) -> Rule:
     """End a list between two elements: all lanes show the same stop."""
     unit = state.unit
     tokens = yield from take_aligned(unit, range(state.lanes))
-    if tokens[0] != stop:
+    if not same_mark(tokens[0], stop):
         raise unit.misaligned(*range(len(unit.inputs)))
     yield Emit(0, stop)
     yield Tick(unit.cost.ii)

@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from fuseflow.sim import faults
 from fuseflow.sim.params import JoinParams
 from fuseflow.sim.tokens import DONE, MISSING, Stop, Token
-from fuseflow.sim.twin.ops import Emit, Peek, Rule, Steps, Take, Tick, is_element, peek_each
+from fuseflow.sim.twin.ops import (
+    Emit,
+    Peek,
+    Rule,
+    Steps,
+    Take,
+    Tick,
+    is_element,
+    peek_each,
+    same_mark,
+)
 from fuseflow.sim.twin.process import Process
 
 __all__ = ["join"]
@@ -55,7 +65,7 @@ def _heads(unit: Process, inputs: _Inputs) -> Steps[list[Token]]:
     for j, head in enumerate(heads):
         for port in inputs.pays[j]:
             pay = yield Peek(port)
-            fits = is_element(pay) if is_element(head) else not is_element(pay) and pay == head
+            fits = is_element(pay) if is_element(head) else same_mark(pay, head)
             if not fits:
                 raise unit.misaligned(inputs.crd[j], port)
     return heads

@@ -31,6 +31,7 @@ __all__ = [
     "is_element",
     "peek_each",
     "retire",
+    "same_mark",
     "take_aligned",
     "take_done",
     "take_element",
@@ -106,7 +107,7 @@ def retire(unit: Process, outer: int, inner: int, stop: Stop) -> Rule:
         yield from take_element(unit, outer, inner)
     if e or n:
         token = yield Take(outer)
-        if token != Stop(n - 1, max(e - 1, 0)):
+        if not same_mark(token, Stop(n - 1, max(e - 1, 0))):
             raise unit.misaligned(outer, inner)
 
 
@@ -125,12 +126,13 @@ def take_aligned(unit: Process, ports: Sequence[int]) -> Steps[list[Token]]:
         tokens.append(token)
     first = tokens[0]
     for port, token in zip(ports[1:], tokens[1:], strict=True):
-        if not (is_element(first) and is_element(token)) and not _same_mark(first, token):
+        if not (is_element(first) and is_element(token)) and not same_mark(first, token):
             raise unit.misaligned(ports[0], port)
     return tokens
 
 
-def _same_mark(a: Token, b: Token) -> bool:
+def same_mark(a: Token, b: Token) -> bool:
+    """Return whether two tokens are the same stop, or both the end; never true of elements."""
     if isinstance(a, Stop):
         return isinstance(b, Stop) and a == b
     return a is DONE and b is DONE

@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from fuseflow.sim.params import RepeatParams, ReplayParams
 from fuseflow.sim.tokens import DONE, Stop, Token
-from fuseflow.sim.twin.ops import Discard, Emit, Peek, Rule, Steps, Take, Tick, is_element
+from fuseflow.sim.twin.ops import (
+    Discard,
+    Emit,
+    Peek,
+    Rule,
+    Steps,
+    Take,
+    Tick,
+    is_element,
+    same_mark,
+)
 from fuseflow.sim.twin.process import Process
 
 __all__ = ["hold", "repeat", "replay", "repsig"]
@@ -48,7 +58,7 @@ def _close_repeat(unit: Process, outer: Token, signal: Stop, lookahead: bool) ->
     """Retire what a signal stop closes, looking at the outer token behind the element."""
     n, e = signal
     if e:
-        if outer != Stop(n - 1, e - 1):
+        if not same_mark(outer, Stop(n - 1, e - 1)):
             raise unit.misaligned(0, 1)
         yield Take(0)
         return
@@ -57,7 +67,8 @@ def _close_repeat(unit: Process, outer: Token, signal: Stop, lookahead: bool) ->
     yield Take(0)
     if n or lookahead:
         behind = yield Peek(0)
-        if (n and behind != Stop(n - 1)) or (not n and isinstance(behind, Stop)):
+        fits = same_mark(behind, Stop(n - 1)) if n else not isinstance(behind, Stop)
+        if not fits:
             raise unit.misaligned(0, 1)
     if n:
         yield Take(0)
@@ -78,7 +89,8 @@ def replay(unit: Process) -> Rule:
 
 
 def _replay_childless(unit: Process, signal: Stop, depth: int) -> Rule:
-    if (yield Take(0)) != Stop(signal.n + depth - 1, signal.e + depth - 1):
+    closing = Stop(signal.n + depth - 1, signal.e + depth - 1)
+    if not same_mark((yield Take(0)), closing):
         raise unit.misaligned(0, 1)
     yield Take(1)
     yield Emit(0, Stop(signal.n + depth, signal.e + depth))
@@ -109,7 +121,7 @@ def _replay_element(unit: Process, signal: Token, depth: int) -> Rule:
         for kept in stored:
             yield Emit(0, kept)
             yield Tick(unit.cost.ii)
-    if not isinstance(signal, Stop) or signal != Stop(token.n - depth + 1):
+    if not same_mark(signal, Stop(token.n - depth + 1)):
         raise unit.misaligned(0, 1)
     yield Take(1)
     yield Emit(0, Stop(signal.n + depth, token.e if wanted else depth))
@@ -149,7 +161,7 @@ def hold(unit: Process) -> Rule:
 
 
 def _drop_pending(unit: Process, pending: Stop) -> Steps[Token]:
-    if (yield Take(0)) != pending:
+    if not same_mark((yield Take(0)), pending):
         raise unit.misaligned(0, 1)
     return (yield Peek(0))
 
@@ -158,7 +170,7 @@ def _close_hold(unit: Process, inner: Stop) -> Steps[Stop | None]:
     """Remove one outer token; return the outer stop that this leaves to be removed."""
     outer = yield Take(0)
     if inner.e:
-        if outer != Stop(inner.n - 1, inner.e - 1):
+        if not same_mark(outer, Stop(inner.n - 1, inner.e - 1)):
             raise unit.misaligned(0, 1)
         return None
     if not is_element(outer):
@@ -170,5 +182,5 @@ def _discard_rest(unit: Process, pending: Stop | None) -> Rule:
     for expected in (pending, DONE):
         if expected is None:
             continue
-        if (yield Discard(0)) != expected:
+        if not same_mark((yield Discard(0)), expected):
             raise unit.misaligned(0, 1)
