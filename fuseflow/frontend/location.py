@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from fuseflow.errors import Location
+from collections.abc import Sequence
+
+from fuseflow.errors import Finding, Location
 from fuseflow.ir.einsum import SourceLoc
 
-__all__ = ["describe", "locate"]
+__all__ = ["describe", "locate", "unsupported"]
 
 
 def locate(source: SourceLoc) -> Location:
@@ -20,3 +22,11 @@ def describe(source: SourceLoc) -> str:
     module = source.scopes[-1][0] if source.scopes else ""
     place = f"{source.file}:{source.line}" if source.file else source.node
     return f"{place} ({module})" if module else place
+
+
+def unsupported(what: str, sources: Sequence[SourceLoc]) -> Finding:
+    """Return the finding on an operator without a rule that occurs at `sources`, in their order."""
+    times = f"{len(sources)} times" if len(sources) > 1 else "once"
+    places = ", ".join(dict.fromkeys(describe(source) for source in sources))
+    message = f"{what} is not supported; it occurs {times}: {places}"
+    return Finding("I001 unsupported-operator", message, locate(sources[0]))

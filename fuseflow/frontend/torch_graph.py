@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from fuseflow.errors import Finding, Location, ModelError
 from fuseflow.frontend.builder import OpBuilder
-from fuseflow.frontend.location import describe, locate
+from fuseflow.frontend.location import locate, unsupported
 from fuseflow.frontend.ops import OpGraph, OpValue
 from fuseflow.frontend.torch_args import Call, Result
 from fuseflow.frontend.torch_rules import RULES
@@ -134,7 +134,7 @@ class _Reader:
 
     def raise_findings(self) -> None:
         """Raise one error for everything that could not be read."""
-        findings = [_finding(what, places) for what, places in sorted(self._refused.items())]
+        findings = [unsupported(what, places) for what, places in sorted(self._refused.items())]
         findings += self._findings
         if findings:
             raise ModelError.from_findings(findings)
@@ -342,10 +342,3 @@ def _depends_on_values(node: Node) -> bool:
 def _first(value: Any) -> Any:
     """Return the (first) result that torch foresees for a node."""
     return value[0] if isinstance(value, tuple | list) else value
-
-
-def _finding(what: str, sources: Sequence[SourceLoc]) -> Finding:
-    times = f"{len(sources)} times" if len(sources) > 1 else "once"
-    places = ", ".join(dict.fromkeys(describe(source) for source in sources))
-    message = f"{what} is not supported; it occurs {times}: {places}"
-    return Finding("I001 unsupported-operator", message, locate(sources[0]))

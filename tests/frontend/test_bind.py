@@ -13,7 +13,7 @@ from scipy import io as scipy_io
 from scipy import sparse
 
 from fuseflow.errors import FuseflowError, ModelError, UsageError
-from fuseflow.frontend.bind import parse_binding, random_operand, read_operand
+from fuseflow.frontend.bind import random_operand, read_operand
 
 MATRIX = np.array([[0, 2, 0], [1, 0, 3]], dtype=np.float32)
 
@@ -38,25 +38,6 @@ def graph_archive(path: Path, **changes: np.ndarray) -> Path:
     }
     np.savez(path, **{**arrays, **changes})
     return path
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("x=a.npy", ("x", "a.npy")),
-        ("adj=graph.npz:adj", ("adj", "graph.npz:adj")),
-        ("onnx::Gemm_0=a.npy", ("onnx::Gemm_0", "a.npy")),
-        ("x=dir=1/a.npy", ("x", "dir=1/a.npy")),
-    ],
-)
-def test_binding_is_name_and_file(text: str, parts: tuple[str, str]) -> None:
-    assert parse_binding(text) == parts
-
-
-@pytest.mark.parametrize("text", ["x", "=a.npy", "x=", ""])
-def test_binding_without_name_or_file_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="NAME=FILE"):
-        parse_binding(text)
 
 
 def test_npy_is_a_dense_operand_of_its_own_type(tmp_path: Path) -> None:

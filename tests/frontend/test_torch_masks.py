@@ -79,7 +79,7 @@ def masked(graph: EinsumGraph) -> Einsum:
 
 
 @pytest.mark.parametrize("text", SPELLINGS)
-def test_every_spelling_masks_with_one_pattern(text: str) -> None:
+def test_every_spelling_is_one_pattern_and_a_safe_softmax(text: str) -> None:
     graph = imported(SPELLINGS[text], *operands(), buffers={"m": band()})
     op = masked(graph)
     pattern = graph.values[op.operands[0].value]
@@ -89,11 +89,6 @@ def test_every_spelling_masks_with_one_pattern(text: str) -> None:
     assert np.array_equal(pattern.tensor.to_dense() == 1, band().numpy())
     assert (pattern.origin, pattern.dtype) == ("mask", "bool")
     assert pattern.name == "m"
-
-
-@pytest.mark.parametrize("text", SPELLINGS)
-def test_softmax_over_masked_scores_is_safe(text: str) -> None:
-    graph = imported(SPELLINGS[text], *operands(), buffers={"m": band()})
     softmax = [op.fn for op in graph.einsums if op.composite == "softmax_1"]
     assert softmax == ["copy", "safe_sub", "exp", "copy", "safe_div"]
 
