@@ -34,4 +34,4 @@ cdef struct SpaccState:
     int64_t table_room
 
 
-cdef int step_spacc(Unit* u) noexcept nogil
+cdef bint step_spacc(Unit* u) noexcept nogil

@@ -22,30 +22,30 @@ from fuseflow.sim.engine.values cimport (
 )
 
 
-cdef int step_spacc(Unit* u) noexcept nogil:
+cdef bint step_spacc(Unit* u) noexcept nogil:
     """spacc (crd_n .. crd_0, val, shape? -> crd_{n-1} .. crd_0, val)."""
     cdef SpaccState* s = <SpaccState*> u.state
     cdef int32_t port
-    while True:
-        if u.phase == REDUCE_TAKE:
-            if not has_room(u) or not _peek_group(u, s) or not _retire_group(u, s):
-                return 0
-        if u.phase == REDUCE_SHAPE or u.phase == REDUCE_SHAPE + 1:
-            if not take_shape(u, s.order + 2):
-                return 0
-            u.phase = REDUCE_EMIT
-        if u.phase == REDUCE_EMIT:
-            if not _stage_flush(u, s):
-                return 0
-            u.phase = REDUCE_SEND
-        if not flush(u):
-            return 0
-        if u.ctl == CTL_DONE:
-            return finish(u)
-        if u.phase == REDUCE_SEND:
-            clear_entries(s)
-            u.phase = REDUCE_TAKE
-        tick(u, u.ii)
+    if u.phase == REDUCE_TAKE:
+        if not has_room(u) or not _peek_group(u, s) or not _retire_group(u, s):
+            return False
+    if u.phase == REDUCE_SHAPE or u.phase == REDUCE_SHAPE + 1:
+        if not take_shape(u, s.order + 2):
+            return False
+        u.phase = REDUCE_EMIT
+    if u.phase == REDUCE_EMIT:
+        if not _stage_flush(u, s):
+            return False
+        u.phase = REDUCE_SEND
+    if not flush(u):
+        return False
+    if u.ctl == CTL_DONE:
+        return finish(u)
+    if u.phase == REDUCE_SEND:
+        clear_entries(s)
+        u.phase = REDUCE_TAKE
+    tick(u, u.ii)
+    return True
 
 
 cdef bint _peek_group(Unit* u, SpaccState* s) noexcept nogil:

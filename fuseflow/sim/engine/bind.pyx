@@ -22,6 +22,11 @@ from fuseflow.sim.engine.merge cimport step_join
 from fuseflow.sim.engine.pool cimport pool_take
 from fuseflow.sim.engine.replay cimport step_replay
 from fuseflow.sim.engine.ring cimport Chan
+from fuseflow.sim.engine.run_ends cimport (
+    run_broadcast, run_level_write, run_repeat, run_repsig, run_val_write,
+)
+from fuseflow.sim.engine.run_levels cimport run_locate, run_scan
+from fuseflow.sim.engine.run_values cimport run_alu, run_array, run_reduce
 from fuseflow.sim.engine.scalar cimport Function
 from fuseflow.sim.engine.shape cimport step_hold, step_repeat
 from fuseflow.sim.engine.states cimport (
@@ -344,12 +349,49 @@ cdef class Binder:
                 s.values[i] = s.fill[i % width]
 
 
+cdef void _choose_run(Unit* u) noexcept:
+    """Let a unit go by runs if there is such a rule and all its channels are unbounded."""
+    cdef int32_t k
+    cdef bint sends = u.n_out == 0
+    for k in range(u.n_in):
+        if u.inputs[k] is not NULL and u.inputs[k].capacity >= 0:
+            return
+    for k in range(u.n_out):
+        if u.outputs[k] is not NULL:
+            sends = True
+            if u.outputs[k].capacity >= 0 or u.outputs[k].interval:
+                return
+    if not sends:
+        return
+    if u.step is step_repsig:
+        u.run = run_repsig
+    elif u.step is step_broadcast:
+        u.run = run_broadcast
+    elif u.step is step_repeat:
+        u.run = run_repeat
+    elif u.step is step_level_write:
+        u.run = run_level_write
+    elif u.step is step_val_write and (u.n_in == 1 or u.inputs[1] is NULL):
+        u.run = run_val_write
+    elif u.step is step_scan:
+        u.run = run_scan
+    elif u.step is step_locate and not (<LocateState*> u.state).search:
+        u.run = run_locate
+    elif u.step is step_array:
+        u.run = run_array
+    elif u.step is step_alu:
+        u.run = run_alu
+    elif u.step is step_reduce:
+        u.run = run_reduce
+
+
 cdef int bind_unit(Unit* u, object unit, object tiles, list keep) except -1:
-    """Give a unit its rule and its state; `tiles` has the tile of every channel."""
+    """Give a unit its rules and its state; `tiles` has the tile of every channel."""
     cdef Binder binder = Binder()
     binder.u = u
     binder.unit = unit
     binder.tiles = tiles
     binder.keep = keep
     binder.bind()
+    _choose_run(u)
     return 0

@@ -31,7 +31,7 @@ from fuseflow.sim.engine.unit cimport (
 cdef enum:
     FIRST_RING = 64  # entries of a new ring
     SOFT_ENTRIES = 128  # a producer pauses at so many entries,
-    SOFT_BLOCKS = 4  # or at so many blocks
+    SOFT_HELD = 4096  # or at so many computed values
     BLOCK_BYTES = 16384  # holds RUN_LIMIT integers and as many stamps
     PATIENCE = 2000  # visits of units between two looks at signals
 
@@ -91,7 +91,7 @@ cdef class Core:
         c.mask = FIRST_RING - 1
         c.width = int(np.prod(channel.tile)) if channel.kind == ChannelKind.VAL else 0
         c.soft_entries = SOFT_ENTRIES
-        c.soft_blocks = SOFT_BLOCKS
+        c.soft_held = SOFT_HELD
         c.capacity = -1 if channel.capacity is None else channel.capacity
         c.interval = channel.interval
         c.last_stamp = -channel.interval
@@ -179,7 +179,11 @@ cdef class Core:
         if u.finished or (self.limit >= 0 and u.clock > self.limit):
             return True
         u.wait = WAIT_NOTHING
-        u.step(u)
+        if u.run is not NULL:
+            u.run(u)
+        else:
+            while u.step(u):
+                pass
         if self.pool.fault.code != NO_FAULT:
             self.faulty = index
             return False
@@ -213,7 +217,7 @@ cdef class Core:
         if least is NULL:
             return False
         least.soft_entries *= 2
-        least.soft_blocks *= 2
+        least.soft_held *= 2
         held.ready = True
         return True
 

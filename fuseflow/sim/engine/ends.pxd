@@ -7,13 +7,13 @@ from fuseflow.sim.engine.states cimport LevelWriteState, ValWriteState
 from fuseflow.sim.engine.unit cimport Unit
 
 
-cdef int step_source(Unit* u) noexcept nogil
-cdef int step_root(Unit* u) noexcept nogil
-cdef int step_sink(Unit* u) noexcept nogil
-cdef int step_repsig(Unit* u) noexcept nogil
-cdef int step_broadcast(Unit* u) noexcept nogil
-cdef int step_level_write(Unit* u) noexcept nogil
-cdef int step_val_write(Unit* u) noexcept nogil
+cdef bint step_source(Unit* u) noexcept nogil
+cdef bint step_root(Unit* u) noexcept nogil
+cdef bint step_sink(Unit* u) noexcept nogil
+cdef bint step_repsig(Unit* u) noexcept nogil
+cdef bint step_broadcast(Unit* u) noexcept nogil
+cdef bint step_level_write(Unit* u) noexcept nogil
+cdef bint step_val_write(Unit* u) noexcept nogil
 cdef bint reserve_coordinates(Unit* u, LevelWriteState* s, int64_t more) noexcept nogil
 cdef bint reserve_values(Unit* u, ValWriteState* s, int64_t more) noexcept nogil
 cdef bint close_segment(Unit* u, LevelWriteState* s) noexcept nogil

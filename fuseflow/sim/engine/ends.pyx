@@ -15,19 +15,19 @@ from fuseflow.sim.engine.unit cimport (
 )
 
 
-cdef int step_source(Unit* u) noexcept nogil:
+cdef bint step_source(Unit* u) noexcept nogil:
     """source (-> out): send each token at its cycle, or later when a slot is missing."""
     cdef SourceState* s = <SourceState*> u.state
     while s.at < s.count:
         if u.phase == 0:
             if not has_room(u):
-                return 0
+                return False
             if s.stamps[s.at] - 1 > u.clock:
                 u.clock = s.stamps[s.at] - 1
             _stage_source(u, s)
             u.phase = 1
         if not flush(u):
-            return 0
+            return False
         tick(u, u.ii)
         s.at += 1
         u.phase = 0
@@ -46,7 +46,7 @@ cdef void _stage_source(Unit* u, SourceState* s) noexcept nogil:
         stage_int(u, 0, s.ints[s.at])
 
 
-cdef int step_root(Unit* u) noexcept nogil:
+cdef bint step_root(Unit* u) noexcept nogil:
     """root (-> ref): the reference 0, then the end."""
     while True:
         if u.phase == 0:
@@ -58,12 +58,12 @@ cdef int step_root(Unit* u) noexcept nogil:
         if u.phase & 1 == 0:
             u.phase += 1
         if not flush(u):
-            return 0
+            return False
         tick(u, u.ii)
         u.phase += 1
 
 
-cdef int step_sink(Unit* u) noexcept nogil:
+cdef bint step_sink(Unit* u) noexcept nogil:
     """sink (in): one token per cycle."""
     cdef uint8_t ctl = CTL_VALUE
     while ctl != CTL_DONE:
@@ -75,57 +75,57 @@ cdef int step_sink(Unit* u) noexcept nogil:
     return finish(u)
 
 
-cdef int step_repsig(Unit* u) noexcept nogil:
+cdef bint step_repsig(Unit* u) noexcept nogil:
     """repsig (in -> sig): elements become signals, control tokens stay."""
-    while True:
-        if u.phase == 0:
-            if not has_room(u):
-                return 0
-            if not has(u.inputs[0]):
-                return wait_token(u, 0)
-            u.ctl = head_ctl(u.inputs[0])
-            if u.ctl == CTL_VALUE or u.ctl == CTL_MISSING:
-                stage_int(u, 0, 1)
-            else:
-                stage_ctl(u, 0, u.ctl)
-            take(u, 0)
-            u.phase = 1
-        if not flush(u):
-            return 0
-        if u.ctl == CTL_DONE:
-            return finish(u)
-        tick(u, u.ii)
-        u.phase = 0
+    if u.phase == 0:
+        if not has_room(u):
+            return False
+        if not has(u.inputs[0]):
+            return wait_token(u, 0)
+        u.ctl = head_ctl(u.inputs[0])
+        if u.ctl == CTL_VALUE or u.ctl == CTL_MISSING:
+            stage_int(u, 0, 1)
+        else:
+            stage_ctl(u, 0, u.ctl)
+        take(u, 0)
+        u.phase = 1
+    if not flush(u):
+        return False
+    if u.ctl == CTL_DONE:
+        return finish(u)
+    tick(u, u.ii)
+    u.phase = 0
+    return True
 
 
-cdef int step_broadcast(Unit* u) noexcept nogil:
+cdef bint step_broadcast(Unit* u) noexcept nogil:
     """broadcast (in -> out_0..): every token to every output with one stamp, at no cost."""
     cdef int32_t k
-    while True:
-        if u.phase == 0:
-            if not has_room(u):
-                return 0
-            if not has(u.inputs[0]):
-                return wait_token(u, 0)
-            u.ctl = head_ctl(u.inputs[0])
-            for k in range(u.n_out):
-                stage_head(u, k, 0)
-            take(u, 0)
-            u.phase = 1
-        for k in range(u.n_staged):
-            if not knows_slot(u, u.staged[k].port):
-                return 0
-        for k in range(u.n_staged):
-            wait_slot(u, u.staged[k].port)
-        for k in range(u.n_staged):
-            send(u.outputs[u.staged[k].port], &u.staged[k], u.clock + 1)
-        u.n_staged = 0
-        if u.ctl == CTL_DONE:
-            return finish(u)
-        u.phase = 0
+    if u.phase == 0:
+        if not has_room(u):
+            return False
+        if not has(u.inputs[0]):
+            return wait_token(u, 0)
+        u.ctl = head_ctl(u.inputs[0])
+        for k in range(u.n_out):
+            stage_head(u, k, 0)
+        take(u, 0)
+        u.phase = 1
+    for k in range(u.n_staged):
+        if not knows_slot(u, u.staged[k].port):
+            return False
+    for k in range(u.n_staged):
+        wait_slot(u, u.staged[k].port)
+    for k in range(u.n_staged):
+        send(u.outputs[u.staged[k].port], &u.staged[k], u.clock + 1)
+    u.n_staged = 0
+    if u.ctl == CTL_DONE:
+        return finish(u)
+    u.phase = 0
+    return True
 
 
-cdef int step_level_write(Unit* u) noexcept nogil:
+cdef bint step_level_write(Unit* u) noexcept nogil:
     """level_write (crd): append coordinates, and a segment for every list that is no child."""
     cdef LevelWriteState* s = <LevelWriteState*> u.state
     cdef uint8_t ctl = CTL_VALUE
@@ -135,7 +135,7 @@ cdef int step_level_write(Unit* u) noexcept nogil:
         ctl = head_ctl(u.inputs[0])
         if ctl == CTL_VALUE:
             if not write_coordinate(u, s, head_int(u.inputs[0])):
-                return 0
+                return False
         elif ctl == CTL_MISSING:
             return misaligned(u, 1)
         take(u, 0)
@@ -143,7 +143,7 @@ cdef int step_level_write(Unit* u) noexcept nogil:
             tick(u, u.ii)
         elif ctl & CTL_STOP and ctl >> 3 & 7 == 0:
             if not close_segment(u, s):
-                return 0
+                return False
             tick(u, u.ii)
     if s.format != DENSE:
         u.write_bytes += 4 * s.n_coordinates
@@ -192,7 +192,7 @@ cdef bint close_segment(Unit* u, LevelWriteState* s) noexcept nogil:
     return True
 
 
-cdef int step_val_write(Unit* u) noexcept nogil:
+cdef bint step_val_write(Unit* u) noexcept nogil:
     """val_write (val, ref?): append values, or store them where the references say."""
     cdef ValWriteState* s = <ValWriteState*> u.state
     cdef bint placed = u.n_in > 1 and u.inputs[1] is not NULL
@@ -211,7 +211,7 @@ cdef int step_val_write(Unit* u) noexcept nogil:
         if placed and not _same_kind(u.ctl, head_ctl(u.inputs[1])):
             return misaligned(u, 2)
         if u.ctl <= CTL_MISSING and not _write_value(u, s, placed):
-            return 0
+            return False
         if placed:
             take(u, 1)
         if u.ctl == CTL_DONE:

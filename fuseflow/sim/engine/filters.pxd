@@ -4,6 +4,6 @@
 from fuseflow.sim.engine.unit cimport Unit
 
 
-cdef int step_drop(Unit* u) noexcept nogil
-cdef int step_mask(Unit* u) noexcept nogil
-cdef int step_valdrop(Unit* u) noexcept nogil
+cdef bint step_drop(Unit* u) noexcept nogil
+cdef bint step_mask(Unit* u) noexcept nogil
+cdef bint step_valdrop(Unit* u) noexcept nogil

@@ -30,18 +30,18 @@ cdef enum DropPhase:
     DROP_END_SEND
 
 
-cdef int step_drop(Unit* u) noexcept nogil:
+cdef bint step_drop(Unit* u) noexcept nogil:
     """drop (outer, inner, pay* -> the same): remove outer elements with an empty inner list."""
     cdef DropState* s = <DropState*> u.state
     while True:
         if u.phase == DROP_OUTER and not _drop_outer(u, s):
-            return 0
+            return False
         if u.phase == DROP_LIST and not _drop_inner(u, s):
-            return 0
+            return False
         if (u.phase == DROP_CHILDLESS or u.phase == DROP_END) and not _drop_equal(u):
-            return 0
+            return False
         if not flush(u):
-            return 0
+            return False
         if u.phase == DROP_LIST_SEND:
             _after_inner(u, s)
             continue
@@ -172,25 +172,25 @@ cdef bint _compare(int32_t op, int64_t a, int64_t b) noexcept nogil:
     return a >= b if op == 4 else a > b
 
 
-cdef int step_mask(Unit* u) noexcept nogil:
+cdef bint step_mask(Unit* u) noexcept nogil:
     """mask (outer, inner, pay* -> inner, pay*): keep what compares with its outer element."""
     cdef MaskState* s = <MaskState*> u.state
     while True:
         if u.phase == MASK_OUTER:
             if not has_room(u):
-                return 0
+                return False
             if not has(u.inputs[0]):
                 return wait_token(u, 0)
             peek(u, 0)
             u.port = 1
             u.phase = MASK_INNER
         if u.phase == MASK_INNER and not _mask_inner(u, s):
-            return 0
+            return False
         if u.phase != MASK_SEND and not _mask_retire(u):
-            return 0
+            return False
         u.phase = MASK_SEND
         if not flush(u):
-            return 0
+            return False
         if u.ctl == CTL_DONE:
             return finish(u)
         tick(u, u.ii)
@@ -235,14 +235,14 @@ cdef bint _mask_retire(Unit* u) noexcept nogil:
     return True
 
 
-cdef int step_valdrop(Unit* u) noexcept nogil:
+cdef bint step_valdrop(Unit* u) noexcept nogil:
     """valdrop (crd, val -> crd, val): remove entries that hold the fill."""
     cdef ValDropState* s = <ValDropState*> u.state
     cdef uint8_t ctl
     while True:
         if u.phase == 0:
             if not has_room(u):
-                return 0
+                return False
             if not has(u.inputs[0]):
                 return wait_token(u, 0)
             u.ctl = head_ctl(u.inputs[0])
@@ -264,7 +264,7 @@ cdef int step_valdrop(Unit* u) noexcept nogil:
             take(u, 1)
             u.phase = 2
         if not flush(u):
-            return 0
+            return False
         if u.ctl == CTL_DONE:
             return finish(u)
         tick(u, u.ii)

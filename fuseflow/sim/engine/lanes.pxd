@@ -4,8 +4,8 @@
 from fuseflow.sim.engine.unit cimport Unit
 
 
-cdef int step_fork(Unit* u) noexcept nogil
-cdef int step_gather(Unit* u) noexcept nogil
-cdef int step_concat_values(Unit* u) noexcept nogil
-cdef int step_concat_padded(Unit* u) noexcept nogil
-cdef int step_concat_lists(Unit* u) noexcept nogil
+cdef bint step_fork(Unit* u) noexcept nogil
+cdef bint step_gather(Unit* u) noexcept nogil
+cdef bint step_concat_values(Unit* u) noexcept nogil
+cdef bint step_concat_padded(Unit* u) noexcept nogil
+cdef bint step_concat_lists(Unit* u) noexcept nogil

@@ -13,14 +13,14 @@ from fuseflow.sim.engine.unit cimport (
 )
 
 
-cdef int step_fork(Unit* u) noexcept nogil:
+cdef bint step_fork(Unit* u) noexcept nogil:
     """fork (in -> out_0 .. out_{P-1}, sel): deal the elements of each innermost list in turn."""
     cdef int32_t lanes = u.n_out - 1
     cdef int32_t k
     while True:
         if u.phase == 0:
             if not has_room(u):
-                return 0
+                return False
             if not has(u.inputs[0]):
                 return wait_token(u, 0)
             u.ctl = head_ctl(u.inputs[0])
@@ -35,7 +35,7 @@ cdef int step_fork(Unit* u) noexcept nogil:
             take(u, 0)
             u.phase = 1
         if not flush(u):
-            return 0
+            return False
         if u.ctl == CTL_DONE:
             tick(u, u.done_cost)
             return finish(u)
@@ -60,24 +60,24 @@ cdef enum GatherPhase:
     GATHER_DONE_SEND
 
 
-cdef int step_gather(Unit* u) noexcept nogil:
+cdef bint step_gather(Unit* u) noexcept nogil:
     """gather (in_0 .. in_{P-1}, sel? -> out): collect elements in turn or as selected."""
     cdef GatherState* s = <GatherState*> u.state
     while True:
         if u.phase == GATHER_CHOOSE and not _choose_lane(u, s):
-            return 0
+            return False
         if u.phase == GATHER_ELEMENT and not _gather_token(u, s):
-            return 0
+            return False
         if u.phase == GATHER_LEVEL and not _look_behind(u, s):
-            return 0
+            return False
         if u.phase == GATHER_REST and not _close_lanes(u, s):
-            return 0
+            return False
         if u.phase == GATHER_STOP and not _take_equal(u, s):
-            return 0
+            return False
         if u.phase == GATHER_DONE and not _take_ends(u, s):
-            return 0
+            return False
         if not flush(u):
-            return 0
+            return False
         if u.phase == GATHER_DONE_SEND:
             return finish(u)
         tick(u, u.ii)
@@ -251,14 +251,14 @@ cdef void _stage_shifted(Unit* u, ConcatState* s, int32_t j) noexcept nogil:
         stage_head(u, 0, j)
 
 
-cdef int step_concat_values(Unit* u) noexcept nogil:
+cdef bint step_concat_values(Unit* u) noexcept nogil:
     """concat of innermost lists (in_0 .. -> out): the stops of all inputs meet at the end."""
     cdef ConcatState* s = <ConcatState*> u.state
     cdef uint8_t ctl
     while True:
         while u.phase == CONCAT_TAKE:
             if not has_room(u):
-                return 0
+                return False
             if not has(u.inputs[u.port]):
                 return wait_token(u, u.port)
             ctl = head_ctl(u.inputs[u.port])
@@ -268,7 +268,7 @@ cdef int step_concat_values(Unit* u) noexcept nogil:
                 u.phase = CONCAT_SEND
                 break
             if not _note_end(u, s, u.port, ctl):
-                return 0
+                return False
             take(u, u.port)
             u.port += 1
             if u.port == s.count:
@@ -276,23 +276,23 @@ cdef int step_concat_values(Unit* u) noexcept nogil:
                 u.port = 0
                 u.phase = CONCAT_END_SEND
         if not flush(u):
-            return 0
+            return False
         if u.phase == CONCAT_END_SEND and s.end == CTL_DONE:
             return finish(u)
         tick(u, u.ii)
         u.phase = CONCAT_TAKE
 
 
-cdef int step_concat_padded(Unit* u) noexcept nogil:
+cdef bint step_concat_padded(Unit* u) noexcept nogil:
     """concat of keyed lists (crd_0, pay_0, .. -> crd, pay_0, ..): foreign payloads are missing."""
     cdef ConcatState* s = <ConcatState*> u.state
     cdef int32_t k
     while True:
         while u.phase == CONCAT_TAKE or u.phase == CONCAT_PAYLOAD:
             if not _take_pair(u, s):
-                return 0
+                return False
         if not flush(u):
-            return 0
+            return False
         if u.phase == CONCAT_END_SEND and s.end == CTL_DONE:
             return finish(u)
         tick(u, u.ii)
@@ -339,19 +339,19 @@ cdef bint _take_pair(Unit* u, ConcatState* s) noexcept nogil:
     return True
 
 
-cdef int step_concat_lists(Unit* u) noexcept nogil:
+cdef bint step_concat_lists(Unit* u) noexcept nogil:
     """concat of lists of lists (in_0 .. -> out): an element's stop waits for the next element."""
     cdef ConcatState* s = <ConcatState*> u.state
     while True:
         while u.phase == CONCAT_TAKE:
             if not _enter_list(u, s):
-                return 0
+                return False
         if u.phase == CONCAT_INSIDE and not _pass_token(u, s):
-            return 0
+            return False
         if u.phase == CONCAT_TAKE:
             continue
         if not flush(u):
-            return 0
+            return False
         if u.phase == CONCAT_END_SEND and s.end == CTL_DONE:
             return finish(u)
         tick(u, u.ii)

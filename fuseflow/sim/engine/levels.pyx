@@ -16,37 +16,28 @@ from fuseflow.sim.engine.unit cimport (
 )
 
 
-cdef enum ScanPhase:
-    SCAN_NEXT  # read the next reference
-    SCAN_FIBER  # emit a coordinate
-    SCAN_SEND  # its pair is staged
-    SCAN_LOOK  # the fiber is over: the next token decides the stop
-    SCAN_STOP  # the stop is staged
-    SCAN_DONE
-
-
-cdef int step_scan(Unit* u) noexcept nogil:
+cdef bint step_scan(Unit* u) noexcept nogil:
     """scan (ref -> crd, ref) and full (in -> crd): every element becomes the fiber below it."""
     cdef ScanState* s = <ScanState*> u.state
-    while True:
-        if u.phase == SCAN_NEXT and not _scan_next(u, s):
-            return 0
-        if u.phase == SCAN_FIBER:
-            if s.at == s.end:
-                u.phase = SCAN_LOOK
-            elif not has_room(u):
-                return 0
-            else:
-                _stage_pair(u, s)
-                u.phase = SCAN_SEND
-        if u.phase == SCAN_LOOK and not _scan_look(u):
-            return 0
-        if not flush(u):
-            return 0
-        if u.phase == SCAN_DONE:
-            return finish(u)
-        tick(u, u.ii)
-        u.phase = SCAN_FIBER if u.phase == SCAN_SEND else SCAN_NEXT
+    if u.phase == SCAN_NEXT and not _scan_next(u, s):
+        return False
+    if u.phase == SCAN_FIBER:
+        if s.at == s.end:
+            u.phase = SCAN_LOOK
+        elif not has_room(u):
+            return False
+        else:
+            _stage_pair(u, s)
+            u.phase = SCAN_SEND
+    if u.phase == SCAN_LOOK and not _scan_look(u):
+        return False
+    if not flush(u):
+        return False
+    if u.phase == SCAN_DONE:
+        return finish(u)
+    tick(u, u.ii)
+    u.phase = SCAN_FIBER if u.phase == SCAN_SEND else SCAN_NEXT
+    return True
 
 
 cdef bint _scan_next(Unit* u, ScanState* s) noexcept nogil:
@@ -129,53 +120,44 @@ cdef void _stage_pair(Unit* u, ScanState* s) noexcept nogil:
     s.at += 1
 
 
-cdef enum LocatePhase:
-    LOCATE_PARENT
-    LOCATE_TAKE
-    LOCATE_PAYLOADS
-    LOCATE_SEND
-    LOCATE_RETIRE
-    LOCATE_RETIRE_STOP
-
-
-cdef int step_locate(Unit* u) noexcept nogil:
+cdef bint step_locate(Unit* u) noexcept nogil:
     """locate (crd, parent?, pay* -> crd, loc, pay*): the reference of each coordinate."""
     cdef LocateState* s = <LocateState*> u.state
-    while True:
-        if u.phase == LOCATE_PARENT:
-            if not has_room(u):
-                return 0
-            if u.inputs[1] is not NULL:
-                if not has(u.inputs[1]):
-                    return wait_token(u, 1)
-                peek(u, 1)
-            u.phase = LOCATE_TAKE
-        if u.phase == LOCATE_TAKE:
-            if not has(u.inputs[0]):
-                return wait_token(u, 0)
-            if not _locate_head(u, s):
-                return 0
-            take(u, 0)
-            u.port = 2
-            u.phase = LOCATE_PAYLOADS
-        if u.phase == LOCATE_PAYLOADS:
-            if not _locate_payloads(u):
-                return 0
-            if u.ctl == CTL_VALUE:
-                stage_int(u, 0, s.crd)
-            else:
-                stage_ctl(u, 0, u.ctl)
-            u.phase = LOCATE_SEND
-        if u.phase == LOCATE_SEND:
-            if not flush(u):
-                return 0
-            u.phase = LOCATE_RETIRE
-        if not _locate_retire(u):
-            return 0
-        if u.ctl == CTL_DONE:
-            return finish(u)
-        tick(u, s.cost)
-        u.phase = LOCATE_PARENT
+    if u.phase == LOCATE_PARENT:
+        if not has_room(u):
+            return False
+        if u.inputs[1] is not NULL:
+            if not has(u.inputs[1]):
+                return wait_token(u, 1)
+            peek(u, 1)
+        u.phase = LOCATE_TAKE
+    if u.phase == LOCATE_TAKE:
+        if not has(u.inputs[0]):
+            return wait_token(u, 0)
+        if not _locate_head(u, s):
+            return False
+        take(u, 0)
+        u.port = 2
+        u.phase = LOCATE_PAYLOADS
+    if u.phase == LOCATE_PAYLOADS:
+        if not _locate_payloads(u):
+            return False
+        if u.ctl == CTL_VALUE:
+            stage_int(u, 0, s.crd)
+        else:
+            stage_ctl(u, 0, u.ctl)
+        u.phase = LOCATE_SEND
+    if u.phase == LOCATE_SEND:
+        if not flush(u):
+            return False
+        u.phase = LOCATE_RETIRE
+    if not _locate_retire(u):
+        return False
+    if u.ctl == CTL_DONE:
+        return finish(u)
+    tick(u, s.cost)
+    u.phase = LOCATE_PARENT
+    return True
 
 
 cdef bint _locate_head(Unit* u, LocateState* s) noexcept nogil:

@@ -4,4 +4,4 @@
 from fuseflow.sim.engine.unit cimport Unit
 
 
-cdef int step_join(Unit* u) noexcept nogil
+cdef bint step_join(Unit* u) noexcept nogil

@@ -21,36 +21,36 @@ cdef enum JoinPhase:
     JOIN_SEND
 
 
-cdef int step_join(Unit* u) noexcept nogil:
+cdef bint step_join(Unit* u) noexcept nogil:
     """join: one distinct coordinate of the inputs per iteration, kept or not."""
     cdef JoinState* s = <JoinState*> u.state
-    while True:
-        if u.phase == JOIN_PEEK:
-            if not has_room(u) or not _peek_inputs(u, s) or not _join_heads(u, s):
-                return 0
+    if u.phase == JOIN_PEEK:
+        if not has_room(u) or not _peek_inputs(u, s) or not _join_heads(u, s):
+            return False
+        if s.kept:
+            _stage_joined_crd(u, s)
+        u.phase = JOIN_CRD
+    if u.phase == JOIN_CRD:
+        if not flush(u):
+            return False
+        u.port = 0
+        u.phase = JOIN_INPUT
+    while u.port < s.arity:
+        if u.phase == JOIN_INPUT:
             if s.kept:
-                _stage_joined_crd(u, s)
-            u.phase = JOIN_CRD
-        if u.phase == JOIN_CRD:
-            if not flush(u):
-                return 0
-            u.port = 0
-            u.phase = JOIN_INPUT
-        while u.port < s.arity:
-            if u.phase == JOIN_INPUT:
-                if s.kept:
-                    _stage_payloads(u, s, u.port)
-                u.phase = JOIN_SEND
-            if not flush(u):
-                return 0
-            if s.mask >> u.port & 1:
-                _retire(u, s, u.port)
-            u.port += 1
-            u.phase = JOIN_INPUT
-        if u.ctl == CTL_DONE:
-            return finish(u)
-        tick(u, u.ii)
-        u.phase = JOIN_PEEK
+                _stage_payloads(u, s, u.port)
+            u.phase = JOIN_SEND
+        if not flush(u):
+            return False
+        if s.mask >> u.port & 1:
+            _retire(u, s, u.port)
+        u.port += 1
+        u.phase = JOIN_INPUT
+    if u.ctl == CTL_DONE:
+        return finish(u)
+    tick(u, u.ii)
+    u.phase = JOIN_PEEK
+    return True
 
 
 cdef bint _peek_all(Unit* u) noexcept nogil:

@@ -35,9 +35,7 @@ cdef struct Allocation:
 
 cdef struct Block:
     Block* next  # in the free list
-    int64_t* owner  # counter of the blocks that a channel has in use
-    int64_t refs  # entries, plus one while it is a channel's current block
-    int64_t padding
+    int64_t refs  # entries, plus one while a channel may still write to it
     # data follows
 
 
@@ -71,24 +69,20 @@ cdef inline char* block_data(Block* block) noexcept nogil:
     return <char*> block + sizeof(Block)
 
 
-cdef inline Block* block_take(Pool* pool, int64_t* owner) noexcept nogil:
-    """Return a block with one reference, counted in `owner`."""
+cdef inline Block* block_take(Pool* pool) noexcept nogil:
+    """Return a block with one reference."""
     cdef Block* block = pool.free
     if block is NULL:
         block = block_make(pool)
     else:
         pool.free = block.next
     block.refs = 1
-    block.owner = owner
-    owner[0] += 1
     return block
 
 
 cdef inline void block_drop(Pool* pool, Block* block) noexcept nogil:
     """Give one reference back."""
     block.refs -= 1
-    if block.refs == 0:
-        block.owner[0] -= 1
-        if block is not pool.spare:
-            block.next = pool.free
-            pool.free = block
+    if block.refs == 0 and block is not pool.spare:
+        block.next = pool.free
+        pool.free = block

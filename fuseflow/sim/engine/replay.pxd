@@ -4,4 +4,4 @@
 from fuseflow.sim.engine.unit cimport Unit
 
 
-cdef int step_replay(Unit* u) noexcept nogil
+cdef bint step_replay(Unit* u) noexcept nogil

@@ -30,28 +30,28 @@ cdef enum ReplayPhase:
     REPLAY_DONE_SEND
 
 
-cdef int step_replay(Unit* u) noexcept nogil:
+cdef bint step_replay(Unit* u) noexcept nogil:
     """replay (in, sig -> out): elements are `depth`-deep lists."""
     cdef ReplayState* s = <ReplayState*> u.state
     while True:
         if u.phase == REPLAY_SIGNAL and not _look_at_signal(u, s):
-            return 0
+            return False
         if u.phase == REPLAY_FIRST and not _store_token(u, s):
-            return 0
+            return False
         if (u.phase == REPLAY_NEXT or u.phase == REPLAY_LOOK) and not _next_copy(u, s):
-            return 0
+            return False
         if u.phase == REPLAY_COPY:
             if not has_room(u):
-                return 0
+                return False
             _stage_stored(u, s)
         if u.phase == REPLAY_CLOSE and not _close_element(u, s):
-            return 0
+            return False
         if u.phase == REPLAY_CHILDLESS and not _pass_childless(u, s):
-            return 0
+            return False
         if u.phase == REPLAY_END and not _end_replay(u):
-            return 0
+            return False
         if not flush(u):
-            return 0
+            return False
         if u.phase == REPLAY_DONE_SEND:
             return finish(u)
         tick(u, u.ii)

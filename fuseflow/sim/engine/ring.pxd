@@ -69,10 +69,11 @@ cdef struct Chan:
     int32_t pos  # values of the head entry that are already removed
     int32_t width  # floats of a value, 0 for integers
     Block* current  # where computed payloads and stamps go
-    int64_t used  # its bytes in use
-    int64_t live  # blocks in use
+    Block* previous  # the one before: a run may still be under construction in it
+    int64_t used  # bytes of the current block in use
+    int64_t held  # values in the ring that lie in blocks
     int64_t soft_entries  # the producer pauses at so many entries
-    int64_t soft_blocks  # or at so many blocks
+    int64_t soft_held  # or at so many values in blocks
     # Time.
     int64_t capacity  # in tokens, -1 unbounded
     int64_t sent  # tokens (only counted if bounded)
@@ -127,6 +128,11 @@ cdef inline uint8_t head_ctl(Chan* c) noexcept nogil:
     return e.ctl
 
 
+cdef inline int64_t values_left(Chan* c) noexcept nogil:
+    """Return how many values or missing tokens stand at the head before a control token."""
+    return c.ring[c.head & c.mask].n - c.pos if c.head != c.tail else 0
+
+
 cdef inline int64_t entry_int(Entry* e, int64_t i) noexcept nogil:
     return e.data.ints[i] if e.kind == INTS else e.data.base + e.step * i
 
@@ -151,10 +157,12 @@ cdef inline int64_t head_stamp(Chan* c) noexcept nogil:
 
 cdef inline void remove_entry(Chan* c) noexcept nogil:
     cdef Entry* e = &c.ring[c.head & c.mask]
-    if e.block is not NULL:
-        block_drop(c.pool, e.block)
-    if e.stamp_block is not NULL:
-        block_drop(c.pool, e.stamp_block)
+    if e.block is not NULL or e.stamp_block is not NULL:
+        c.held -= e.n
+        if e.block is not NULL:
+            block_drop(c.pool, e.block)
+        if e.stamp_block is not NULL:
+            block_drop(c.pool, e.stamp_block)
     c.head += 1
     c.pos = 0
 
@@ -190,7 +198,7 @@ cdef inline void remove_token(Chan* c, int64_t clock) noexcept nogil:
 # Writing.
 
 cdef inline bint is_full(Chan* c) noexcept nogil:
-    return c.tail - c.head >= c.soft_entries or c.live > c.soft_blocks
+    return c.tail - c.head >= c.soft_entries or c.held >= c.soft_held
 
 
 cdef inline Entry* open_entry(Chan* c) noexcept nogil:

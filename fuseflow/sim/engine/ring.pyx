@@ -42,12 +42,14 @@ cdef bint grow_removals(Chan* c) noexcept nogil:
 cdef void* block_space(Chan* c, int64_t size) noexcept nogil:
     """Return `size` contiguous bytes in the current block, a new one if it is used up.
 
-    The caller adds a reference to `c.current` for each entry that uses the bytes.
+    The caller adds a reference to `c.current` for each entry that uses the bytes. What was
+    returned by the call before stays valid without one.
     """
     if c.current is NULL or c.used + size > c.pool.block_bytes:
-        if c.current is not NULL:
-            block_drop(c.pool, c.current)
-        c.current = block_take(c.pool, &c.live)
+        if c.previous is not NULL:
+            block_drop(c.pool, c.previous)
+        c.previous = c.current
+        c.current = block_take(c.pool)
         c.used = 0
     c.used += size
     return block_data(c.current) + c.used - size
@@ -114,6 +116,7 @@ cdef void put_number(Chan* c, const float* value, int64_t stamp) noexcept nogil:
     if (e is not NULL and e.kind == NUMBERS and e.block is c.current and e.step == c.width
             and e.data.numbers + e.n * e.step == place and _extends_stamps(e, stamp)):
         _extend(e, stamp)
+        c.held += 1
         return
     e = _value_entry(c, stamp)
     e.kind = NUMBERS
@@ -121,6 +124,7 @@ cdef void put_number(Chan* c, const float* value, int64_t stamp) noexcept nogil:
     e.step = c.width
     e.block = c.current
     c.current.refs += 1
+    c.held += 1
 
 
 cdef void put_missing(Chan* c, int64_t stamp) noexcept nogil:

@@ -4,5 +4,5 @@
 from fuseflow.sim.engine.unit cimport Unit
 
 
-cdef int step_repeat(Unit* u) noexcept nogil
-cdef int step_hold(Unit* u) noexcept nogil
+cdef bint step_repeat(Unit* u) noexcept nogil
+cdef bint step_hold(Unit* u) noexcept nogil

@@ -20,27 +20,27 @@ cdef enum RepeatPhase:
     REPEAT_SEND
 
 
-cdef int step_repeat(Unit* u) noexcept nogil:
+cdef bint step_repeat(Unit* u) noexcept nogil:
     """repeat (in, sig -> out): each outer element once per element of its signal list."""
     cdef RepeatState* s = <RepeatState*> u.state
-    while True:
-        if u.phase == REPEAT_OUTER:
-            if not has_room(u):
-                return 0
-            if not has(u.inputs[0]):
-                return wait_token(u, 0)
-            peek(u, 0)
-            u.phase = REPEAT_SIGNAL
-        if u.phase == REPEAT_SIGNAL and not _repeat_signal(u, s):
-            return 0
-        if u.phase == REPEAT_LOOK and not _repeat_look(u):
-            return 0
-        if not flush(u):
-            return 0
-        if u.ctl == CTL_DONE:
-            return finish(u)
-        tick(u, u.ii)
-        u.phase = REPEAT_OUTER
+    if u.phase == REPEAT_OUTER:
+        if not has_room(u):
+            return False
+        if not has(u.inputs[0]):
+            return wait_token(u, 0)
+        peek(u, 0)
+        u.phase = REPEAT_SIGNAL
+    if u.phase == REPEAT_SIGNAL and not _repeat_signal(u, s):
+        return False
+    if u.phase == REPEAT_LOOK and not _repeat_look(u):
+        return False
+    if not flush(u):
+        return False
+    if u.ctl == CTL_DONE:
+        return finish(u)
+    tick(u, u.ii)
+    u.phase = REPEAT_OUTER
+    return True
 
 
 cdef bint _repeat_signal(Unit* u, RepeatState* s) noexcept nogil:
@@ -87,13 +87,13 @@ cdef enum HoldPhase:
     HOLD_REST
 
 
-cdef int step_hold(Unit* u) noexcept nogil:
+cdef bint step_hold(Unit* u) noexcept nogil:
     """hold (outer, inner -> outer, inner): outer coordinates repeated, inner passed on."""
     cdef HoldState* s = <HoldState*> u.state
     while True:
         if u.phase == HOLD_OUTER:
             if not has_room(u):
-                return 0
+                return False
             if not has(u.inputs[0]):
                 return wait_token(u, 0)
             peek(u, 0)
@@ -106,15 +106,15 @@ cdef int step_hold(Unit* u) noexcept nogil:
             take(u, 1)
             u.phase = HOLD_INNER_SEND
         if not flush(u):
-            return 0
+            return False
         if u.phase == HOLD_REST:
             return _hold_rest(u, s)
         if u.phase == HOLD_INNER_SEND:
             u.phase = HOLD_PENDING
         if u.phase != HOLD_SEND and not _hold_outer(u, s):
-            return 0
+            return False
         if not flush(u):
-            return 0
+            return False
         if u.ctl == CTL_DONE:
             u.phase = HOLD_REST
             continue

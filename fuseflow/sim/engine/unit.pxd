@@ -32,8 +32,8 @@ cdef struct Emission:
 
 
 cdef struct Unit:
-    int (*step)(Unit*) noexcept nogil  # by tokens, for every channel
-    int (*run)(Unit*) noexcept nogil  # by runs, for unbounded channels; NULL if there is none
+    bint (*step)(Unit*) noexcept nogil  # one iteration or more; False when it has to wait
+    void (*run)(Unit*) noexcept nogil  # by runs until it has to wait; NULL if there is no such rule
     Chan** inputs  # NULL where nothing is connected
     Chan** outputs  # NULL for a void output
     int32_t n_in
@@ -68,10 +68,10 @@ cdef struct Unit:
     int32_t n_flushed
 
 
-cdef inline int wait_token(Unit* u, int32_t port) noexcept nogil:
+cdef inline bint wait_token(Unit* u, int32_t port) noexcept nogil:
     u.wait = WAIT_TOKEN
     u.wait_port = port
-    return 0
+    return False
 
 
 cdef inline bint has_room(Unit* u) noexcept nogil:
@@ -90,10 +90,10 @@ cdef inline void tick(Unit* u, int64_t cycles) noexcept nogil:
     u.busy += cycles
 
 
-cdef inline int finish(Unit* u) noexcept nogil:
+cdef inline bint finish(Unit* u) noexcept nogil:
     u.finished = 1
     u.wait = WAIT_NOTHING
-    return 0
+    return False
 
 
 cdef inline void peek(Unit* u, int32_t port) noexcept nogil:
@@ -109,14 +109,14 @@ cdef inline void take(Unit* u, int32_t port) noexcept nogil:
     remove_token(u.inputs[port], u.clock)
 
 
-cdef inline int misaligned(Unit* u, int64_t ports) noexcept nogil:
+cdef inline bint misaligned(Unit* u, int64_t ports) noexcept nogil:
     set_fault(u.pool, FAULT_MISALIGNED, ports, 0, 0)
-    return 0
+    return False
 
 
-cdef inline int fault(Unit* u, FaultCode code, int64_t a, int64_t b) noexcept nogil:
+cdef inline bint fault(Unit* u, FaultCode code, int64_t a, int64_t b) noexcept nogil:
     set_fault(u.pool, code, a, b, 0)
-    return 0
+    return False
 
 
 cdef inline Emission* _stage(Unit* u, int32_t port, uint8_t ctl, int64_t latency) noexcept nogil:

@@ -15,9 +15,9 @@ cdef enum ReducePhase:
     REDUCE_SEND
 
 
-cdef int step_array(Unit* u) noexcept nogil
-cdef int step_alu(Unit* u) noexcept nogil
-cdef int step_reduce(Unit* u) noexcept nogil
+cdef bint step_array(Unit* u) noexcept nogil
+cdef bint step_alu(Unit* u) noexcept nogil
+cdef bint step_reduce(Unit* u) noexcept nogil
 cdef void fold(Fold op, float* total, const float* value, int64_t width) noexcept nogil
 cdef void finish_total(ReduceState* s, int64_t width) noexcept nogil
 cdef void fold_missing(Fold op, float* total, const float* fill, int64_t width,

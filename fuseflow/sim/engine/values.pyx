@@ -20,72 +20,72 @@ from fuseflow.sim.engine.unit cimport (
 )
 
 
-cdef int step_array(Unit* u) noexcept nogil:
+cdef bint step_array(Unit* u) noexcept nogil:
     """array (ref -> val): the stored value of each reference."""
     cdef ArrayState* s = <ArrayState*> u.state
     cdef int64_t ref
-    while True:
-        if u.phase == 0:
-            if not has_room(u):
-                return 0
-            if not has(u.inputs[0]):
-                return wait_token(u, 0)
-            u.ctl = head_ctl(u.inputs[0])
-            if u.ctl == CTL_VALUE:
-                ref = head_int(u.inputs[0])
-                if not 0 <= ref < s.positions:
-                    return fault(u, FAULT_OUT_OF_RANGE_REF, ref, s.positions)
-                stage_number(u, 0, s.values + ref * s.step, u.latency)
-                u.read_bytes += s.bytes
-            elif u.ctl == CTL_MISSING:
-                stage_number(u, 0, s.fill, 1)
-            else:
-                stage_ctl(u, 0, u.ctl)
-            take(u, 0)
-            u.phase = 1
-        if not flush(u):
-            return 0
-        if u.ctl == CTL_DONE:
-            return finish(u)
-        tick(u, u.ii)
-        u.phase = 0
+    if u.phase == 0:
+        if not has_room(u):
+            return False
+        if not has(u.inputs[0]):
+            return wait_token(u, 0)
+        u.ctl = head_ctl(u.inputs[0])
+        if u.ctl == CTL_VALUE:
+            ref = head_int(u.inputs[0])
+            if not 0 <= ref < s.positions:
+                return fault(u, FAULT_OUT_OF_RANGE_REF, ref, s.positions)
+            stage_number(u, 0, s.values + ref * s.step, u.latency)
+            u.read_bytes += s.bytes
+        elif u.ctl == CTL_MISSING:
+            stage_number(u, 0, s.fill, 1)
+        else:
+            stage_ctl(u, 0, u.ctl)
+        take(u, 0)
+        u.phase = 1
+    if not flush(u):
+        return False
+    if u.ctl == CTL_DONE:
+        return finish(u)
+    tick(u, u.ii)
+    u.phase = 0
+    return True
 
 
-cdef int step_alu(Unit* u) noexcept nogil:
+cdef bint step_alu(Unit* u) noexcept nogil:
     """alu (a, b? -> val): a function of one or two numbers."""
     cdef AluState* s = <AluState*> u.state
-    while True:
-        if u.phase == 0:
-            if not has_room(u):
-                return 0
-            if not has(u.inputs[0]):
-                return wait_token(u, 0)
-            u.ctl = head_ctl(u.inputs[0])
-            if u.ctl <= CTL_MISSING:
-                memcpy(s.operand, head_number(u.inputs[0]) if u.ctl == CTL_VALUE else s.fills[0],
-                       u.inputs[0].width * sizeof(float))
-            if s.arity > 1 and has(u.inputs[1]) and not _rule_z(u.ctl, head_ctl(u.inputs[1])):
-                return misaligned(u, 3)
-            take(u, 0)
-            u.phase = 1
-        if u.phase == 1:
-            if s.arity > 1 and not has(u.inputs[1]):
-                return wait_token(u, 1)
-            if s.arity > 1 and not _rule_z(u.ctl, head_ctl(u.inputs[1])):
-                return misaligned(u, 3)
-            if u.ctl <= CTL_MISSING:
-                _compute(u, s)
-            else:
-                stage_ctl(u, 0, u.ctl)
-            if s.arity > 1:
-                take(u, 1)
-            u.phase = 2
-        if not flush(u):
-            return 0
-        if u.ctl == CTL_DONE:
-            return finish(u)
-        tick(u, u.ii)
-        u.phase = 0
+    if u.phase == 0:
+        if not has_room(u):
+            return False
+        if not has(u.inputs[0]):
+            return wait_token(u, 0)
+        u.ctl = head_ctl(u.inputs[0])
+        if u.ctl <= CTL_MISSING:
+            memcpy(s.operand, head_number(u.inputs[0]) if u.ctl == CTL_VALUE else s.fills[0],
+                   u.inputs[0].width * sizeof(float))
+        if s.arity > 1 and has(u.inputs[1]) and not _rule_z(u.ctl, head_ctl(u.inputs[1])):
+            return misaligned(u, 3)
+        take(u, 0)
+        u.phase = 1
+    if u.phase == 1:
+        if s.arity > 1 and not has(u.inputs[1]):
+            return wait_token(u, 1)
+        if s.arity > 1 and not _rule_z(u.ctl, head_ctl(u.inputs[1])):
+            return misaligned(u, 3)
+        if u.ctl <= CTL_MISSING:
+            _compute(u, s)
+        else:
+            stage_ctl(u, 0, u.ctl)
+        if s.arity > 1:
+            take(u, 1)
+        u.phase = 2
+    if not flush(u):
+        return False
+    if u.ctl == CTL_DONE:
+        return finish(u)
+    tick(u, u.ii)
+    u.phase = 0
+    return True
 
 
 cdef bint _rule_z(uint8_t a, uint8_t b) noexcept nogil:
@@ -114,35 +114,35 @@ cdef void fold(Fold op, float* total, const float* value, int64_t width) noexcep
         total[i] = combine(op, total[i], value[i])
 
 
-cdef int step_reduce(Unit* u) noexcept nogil:
+cdef bint step_reduce(Unit* u) noexcept nogil:
     """reduce (val, shape? -> val): fold each innermost list into one value."""
     cdef ReduceState* s = <ReduceState*> u.state
-    while True:
-        if u.phase == REDUCE_TAKE:
-            if not has_room(u):
-                return 0
-            if not has(u.inputs[0]):
-                return wait_token(u, 0)
-            u.ctl = head_ctl(u.inputs[0])
-            if u.ctl <= CTL_MISSING:
-                _fold_head(u, s)
-                continue
-            take(u, 0)
-            u.phase = REDUCE_SHAPE if u.n_in > 1 and u.inputs[1] is not NULL else REDUCE_EMIT
-        if u.phase < REDUCE_EMIT:
-            if not take_shape(u, 1):
-                return 0
-            u.phase = REDUCE_EMIT
-        if u.phase == REDUCE_EMIT:
-            if not _stage_total(u, s):
-                return 0
-            u.phase = REDUCE_SEND
-        if not flush(u):
-            return 0
-        if u.ctl == CTL_DONE:
-            return finish(u)
-        tick(u, u.ii)
-        u.phase = REDUCE_TAKE
+    if u.phase == REDUCE_TAKE:
+        if not has_room(u):
+            return False
+        if not has(u.inputs[0]):
+            return wait_token(u, 0)
+        u.ctl = head_ctl(u.inputs[0])
+        if u.ctl <= CTL_MISSING:
+            _fold_head(u, s)
+            return True
+        take(u, 0)
+        u.phase = REDUCE_SHAPE if u.n_in > 1 and u.inputs[1] is not NULL else REDUCE_EMIT
+    if u.phase < REDUCE_EMIT:
+        if not take_shape(u, 1):
+            return False
+        u.phase = REDUCE_EMIT
+    if u.phase == REDUCE_EMIT:
+        if not _stage_total(u, s):
+            return False
+        u.phase = REDUCE_SEND
+    if not flush(u):
+        return False
+    if u.ctl == CTL_DONE:
+        return finish(u)
+    tick(u, u.ii)
+    u.phase = REDUCE_TAKE
+    return True
 
 
 cdef void _fold_head(Unit* u, ReduceState* s) noexcept nogil:

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""Copying, repeating and storing by runs: repsig, broadcast, repeat, the writers.
+
+A rule by runs handles runs of values; control tokens go through the rule by tokens.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memcpy
+
+from fuseflow.sim.engine.ends cimport (
+    reserve_coordinates, reserve_values, step_broadcast, step_level_write, step_repsig,
+    step_val_write,
+)
+from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF
+from fuseflow.sim.engine.ring cimport (
+    ABSENT, INTS, RANGE, Chan, Entry, has, head_entry, head_stamp, remove_values, values_left,
+)
+from fuseflow.sim.engine.runs cimport (
+    Times, arrivals, begin_drain, drain, fire, forward, send_range,
+)
+from fuseflow.sim.engine.shape cimport step_repeat
+from fuseflow.sim.engine.states cimport LevelWriteState, ValWriteState
+from fuseflow.sim.engine.unit cimport Unit, fault, has_room, peek
+
+
+cdef void run_repsig(Unit* u) noexcept nogil:
+    """repsig: a run of elements is a run of signals."""
+    cdef Times t
+    cdef int64_t n
+    while True:
+        n = values_left(u.inputs[0]) if u.phase == 0 else 0
+        if n == 0:
+            if not step_repsig(u):
+                return
+            continue
+        if not has_room(u):
+            return
+        t = arrivals(u.inputs[0])
+        fire(u, &t, u.ii, &n)
+        send_range(u.outputs[0], 1, 0, n, &t)
+        remove_values(u.inputs[0], n)
+
+
+cdef void run_broadcast(Unit* u) noexcept nogil:
+    """broadcast: every output gets the same run; payload and stamps are shared."""
+    cdef Times t
+    cdef int64_t n
+    cdef int32_t k
+    cdef Chan* c = u.inputs[0]
+    while True:
+        n = values_left(c) if u.phase == 0 else 0
+        if n == 0:
+            if not step_broadcast(u):
+                return
+            continue
+        if not has_room(u):
+            return
+        t = arrivals(c)
+        fire(u, &t, 0, &n)
+        for k in range(u.n_out):
+            forward(u.outputs[k], head_entry(c), c.pos, n, &t, False)
+        remove_values(c, n)
+
+
+cdef void run_repeat(Unit* u) noexcept nogil:
+    """repeat: an outer element becomes as many copies as the run of signals has values."""
+    cdef Times t
+    cdef int64_t n
+    cdef Chan* outer = u.inputs[0]
+    cdef Chan* signal = u.inputs[1]
+    while True:
+        n = values_left(signal) if u.phase == 0 and values_left(outer) else 0
+        if n == 0:
+            if not step_repeat(u):
+                return
+            continue
+        if not has_room(u):
+            return
+        peek(u, 0)
+        t = arrivals(signal)
+        fire(u, &t, u.ii, &n)
+        forward(u.outputs[0], head_entry(outer), outer.pos, n, &t, True)
+        remove_values(signal, n)
+
+
+cdef void run_level_write(Unit* u) noexcept nogil:
+    """level_write: append a run of coordinates."""
+    cdef LevelWriteState* s = <LevelWriteState*> u.state
+    cdef Chan* c = u.inputs[0]
+    cdef Times t
+    cdef Entry* e
+    cdef int64_t n, i, base
+    cdef int64_t* to
+    while True:
+        n = values_left(c)
+        if n == 0 or head_entry(c).kind == ABSENT:
+            if not step_level_write(u):
+                return
+            continue
+        if not reserve_coordinates(u, s, n):
+            return
+        e = head_entry(c)
+        to = s.coordinates + s.n_coordinates
+        if e.kind == INTS:
+            memcpy(to, e.data.ints + c.pos, n * sizeof(int64_t))
+        else:
+            base = e.data.base + e.step * c.pos
+            for i in range(n):
+                to[i] = base + e.step * i
+        s.n_coordinates += n
+        t = arrivals(c)
+        begin_drain(u, u.ii, n)
+        drain(u, &t, u.ii, n)
+        remove_values(c, n)
+
+
+cdef void run_val_write(Unit* u) noexcept nogil:
+    """val_write without references: append a run of numbers."""
+    cdef ValWriteState* s = <ValWriteState*> u.state
+    cdef Chan* c = u.inputs[0]
+    cdef Times t
+    cdef int64_t n
+    while True:
+        n = values_left(c) if u.phase == 0 else 0
+        if n == 0:
+            if not step_val_write(u):
+                return
+            continue
+        if s.positions >= 0 and s.count + n > s.positions:
+            fault(u, FAULT_OUT_OF_RANGE_REF, s.positions, s.positions)
+            return
+        if not reserve_values(u, s, n):
+            return
+        _store(s, c, n)
+        t = arrivals(c)
+        begin_drain(u, u.ii, n)
+        drain(u, &t, u.ii, n)
+        remove_values(c, n)
+
+
+cdef void _store(ValWriteState* s, Chan* c, int64_t n) noexcept nogil:
+    cdef Entry* e = head_entry(c)
+    cdef int64_t i, width = c.width
+    cdef float* to = s.values + s.count * width
+    cdef const float* source = s.fill
+    cdef int64_t step = 0
+    if e.kind != ABSENT:
+        source = e.data.numbers + e.step * c.pos
+        step = e.step
+    if step == width:
+        memcpy(to, source, n * width * sizeof(float))
+    else:
+        for i in range(n):
+            memcpy(to + i * width, source + i * step, width * sizeof(float))
+    s.count += n
+    s.written += n

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Walking the levels of tensors by runs: a fiber is one run, its payload a slice or a range."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from fuseflow.sim.engine.levels cimport (
+    LOCATE_PARENT, SCAN_FIBER, SCAN_LOOK, SCAN_NEXT, step_locate, step_scan,
+)
+from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_CRD
+from fuseflow.sim.engine.ring cimport (
+    ABSENT, INTS, NUMBERS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, has, head_entry,
+    head_stamp, put_ctl, remove_values, values_left,
+)
+from fuseflow.sim.engine.runs cimport (
+    Times, arrivals, fire, forward, later, send_ints, send_missing, send_range,
+)
+from fuseflow.sim.engine.states cimport DENSE, LocateState, ScanState
+from fuseflow.sim.engine.unit cimport Unit, fault, has_room, peek, tick, wait_token
+
+
+cdef void run_scan(Unit* u) noexcept nogil:
+    """scan and full: send what is left of a fiber at once."""
+    cdef ScanState* s = <ScanState*> u.state
+    cdef Times t
+    cdef int64_t n
+    while True:
+        n = s.end - s.at
+        if u.phase != SCAN_FIBER or n == 0:
+            if not step_scan(u):
+                return
+            continue
+        if not has_room(u):
+            return
+        t.explicit = False
+        t.strict = False
+        t.first = u.clock
+        t.slope = u.ii
+        tick(u, n * u.ii)
+        if s.format == DENSE:
+            send_range(u.outputs[0], s.at, 1, n, &t)
+        else:
+            send_ints(u.outputs[0], s.coordinates + s.at, NULL, n, &t)
+        if u.n_out > 1:
+            send_range(u.outputs[1], s.origin + s.at, 1, n, &t)
+        s.at = s.end
+        u.phase = SCAN_LOOK
+
+
+cdef void run_locate(Unit* u) noexcept nogil:
+    """locate in a dense level: references are affine in the coordinates."""
+    cdef LocateState* s = <LocateState*> u.state
+    cdef Times t, other
+    cdef int64_t n
+    cdef int32_t port
+    while True:
+        n = 0
+        if u.phase == LOCATE_PARENT:
+            n = values_left(u.inputs[0])
+            for port in range(1, u.n_in):
+                if u.inputs[port] is not NULL and n > 0:
+                    if port == 1:
+                        n = n if values_left(u.inputs[1]) else 0
+                    else:
+                        n = min(n, values_left(u.inputs[port]))
+        if n == 0 or head_entry(u.inputs[0]).kind == ABSENT:
+            if not step_locate(u):
+                return
+            continue
+        if not has_room(u):
+            return
+        if n > RUN_LIMIT:
+            n = RUN_LIMIT
+        if u.inputs[1] is not NULL:
+            peek(u, 1)
+        t = arrivals(u.inputs[0])
+        for port in range(2, u.n_in):
+            other = arrivals(u.inputs[port])
+            later(u, &t, &other, &n)
+        fire(u, &t, u.ii, &n)
+        if not _send_locations(u, s, n, &t):
+            return
+        forward(u.outputs[0], head_entry(u.inputs[0]), u.inputs[0].pos, n, &t, False)
+        for port in range(2, u.n_in):
+            forward(u.outputs[port], head_entry(u.inputs[port]), u.inputs[port].pos, n, &t, False)
+            remove_values(u.inputs[port], n)
+        remove_values(u.inputs[0], n)
+
+
+cdef bint _send_locations(Unit* u, LocateState* s, int64_t n, Times* t) noexcept nogil:
+    """Send the references of n coordinates; False and a fault if one is out of range."""
+    cdef Chan* c = u.inputs[0]
+    cdef Entry* e = head_entry(c)
+    cdef int64_t i, origin = s.base
+    cdef int64_t first = entry_int(e, c.pos), last = entry_int(e, c.pos + n - 1)
+    cdef const int64_t* source
+    cdef int64_t* place
+    if not (0 <= min(first, last) and max(first, last) < s.size):
+        return fault(u, FAULT_OUT_OF_RANGE_CRD, max(first, last), s.size)
+    if u.inputs[1] is not NULL:
+        if head_entry(u.inputs[1]).kind == ABSENT:
+            send_missing(u.outputs[1], n, t)
+            return True
+        origin += entry_int(head_entry(u.inputs[1]), u.inputs[1].pos) * s.parent_stride
+    if e.kind == RANGE:
+        send_range(u.outputs[1], origin + first * s.stride, e.step * s.stride, n, t)
+        return True
+    source = e.data.ints + c.pos
+    for i in range(n):
+        if not 0 <= source[i] < s.size:
+            return fault(u, FAULT_OUT_OF_RANGE_CRD, source[i], s.size)
+    if u.outputs[1] is NULL:
+        return True
+    place = <int64_t*> block_space(u.outputs[1], n * sizeof(int64_t))
+    for i in range(n):
+        place[i] = origin + source[i] * s.stride
+    send_ints(u.outputs[1], place, u.outputs[1].current, n, t)
+    return True

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""Computing numbers by runs: array reads are slices, functions and folds are loops over strips."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memcpy
+
+from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF, Block
+from fuseflow.sim.engine.ring cimport (
+    ABSENT, INTS, NUMBERS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry,
+    remove_values, values_left,
+)
+from fuseflow.sim.engine.runs cimport (
+    Times, arrivals, begin_drain, drain, fire, later, send_numbers,
+)
+from fuseflow.sim.engine.scalar cimport Function, apply1, apply2, combine, larger, matmul
+from fuseflow.sim.engine.states cimport (
+    FOLD_ADD, FOLD_MAX, AluState, ArrayState, Fold, ReduceState,
+)
+from fuseflow.sim.engine.unit cimport Unit, fault, has_room
+from fuseflow.sim.engine.values cimport REDUCE_TAKE, fold, step_alu, step_array, step_reduce
+
+
+cdef inline int64_t _strip(Chan* c, int64_t n) noexcept nogil:
+    """Cut n to as many values as a block holds."""
+    cdef int64_t limit = RUN_LIMIT
+    if c.width > 1:
+        limit = c.pool.block_bytes / (4 * c.width)
+    return n if n < limit else limit
+
+
+cdef void run_array(Unit* u) noexcept nogil:
+    """array: affine references are a slice of the values, others are gathered."""
+    cdef ArrayState* s = <ArrayState*> u.state
+    cdef Chan* c = u.inputs[0]
+    cdef Times t
+    cdef Entry* e
+    cdef int64_t n
+    while True:
+        n = values_left(c) if u.phase == 0 else 0
+        if n == 0:
+            if not step_array(u):
+                return
+            continue
+        if not has_room(u):
+            return
+        e = head_entry(c)
+        if e.kind == INTS:
+            n = _strip(u.outputs[0], n)
+        t = arrivals(c)
+        fire(u, &t, u.ii, &n)
+        if e.kind == ABSENT:
+            send_numbers(u.outputs[0], s.fill, 0, NULL, n, &t, 1)
+        elif not _read(u, s, e, c.pos, n, &t):
+            return
+        remove_values(c, n)
+
+
+cdef bint _read(Unit* u, ArrayState* s, Entry* e, int64_t pos, int64_t n, Times* t) noexcept nogil:
+    """Send the values of n references; False and a fault if one is out of range."""
+    cdef int64_t first = entry_int(e, pos), last = entry_int(e, pos + n - 1)
+    cdef int64_t i, width = u.outputs[0].width
+    cdef const int64_t* source
+    cdef float* place
+    u.read_bytes += s.bytes * n
+    if not (0 <= min(first, last) and max(first, last) < s.positions):
+        return fault(u, FAULT_OUT_OF_RANGE_REF, max(first, last), s.positions)
+    if e.kind == RANGE:
+        send_numbers(u.outputs[0], s.values + first * s.step, e.step * s.step, NULL, n, t, u.latency)
+        return True
+    source = e.data.ints + pos
+    for i in range(n):
+        if not 0 <= source[i] < s.positions:
+            return fault(u, FAULT_OUT_OF_RANGE_REF, source[i], s.positions)
+    place = <float*> block_space(u.outputs[0], n * width * sizeof(float))
+    if width == 1:
+        for i in range(n):
+            place[i] = s.values[source[i] * s.step]
+    else:
+        for i in range(n):
+            memcpy(place + i * width, s.values + source[i] * s.step, width * sizeof(float))
+    send_numbers(u.outputs[0], place, width, u.outputs[0].current, n, t, u.latency)
+    return True
+
+
+cdef inline const float* _operand(AluState* s, Chan* c, int32_t port, int64_t* step) noexcept nogil:
+    """Return where the operands of a run lie and how far apart."""
+    cdef Entry* e = head_entry(c)
+    if e.kind == ABSENT:
+        step[0] = 0
+        return s.fills[port]
+    step[0] = e.step
+    return e.data.numbers + e.step * c.pos
+
+
+cdef void run_alu(Unit* u) noexcept nogil:
+    """alu: one loop over the operands of a run."""
+    cdef AluState* s = <AluState*> u.state
+    cdef Chan* a = u.inputs[0]
+    cdef Chan* b = u.inputs[1] if s.arity > 1 else NULL
+    cdef Times t, other
+    cdef int64_t n, count, step_a, step_b = 0
+    cdef const float* left
+    cdef const float* right = NULL
+    while True:
+        n = values_left(a) if u.phase == 0 else 0
+        if b is not NULL and n > 0:
+            n = min(n, values_left(b))
+        if n == 0:
+            if not step_alu(u):
+                return
+            continue
+        if not has_room(u):
+            return
+        n = _strip(u.outputs[0], n)
+        t = arrivals(a)
+        if b is not NULL:
+            other = arrivals(b)
+            later(u, &t, &other, &n)
+            right = _operand(s, b, 1, &step_b)
+        fire(u, &t, u.ii, &n)
+        left = _operand(s, a, 0, &step_a)
+        u.flops += s.flops * n
+        _compute_run(u, s, left, step_a, right, step_b, n, &t)
+        remove_values(a, n)
+        if b is not NULL:
+            remove_values(b, n)
+
+
+cdef void _compute_run(Unit* u, AluState* s, const float* a, int64_t step_a, const float* b,
+                       int64_t step_b, int64_t n, Times* t) noexcept nogil:
+    """Send the results of n applications; constant operands are worked on once."""
+    cdef Chan* c = u.outputs[0]
+    cdef int64_t width = c.width
+    cdef int64_t count = n if step_a or step_b else 1
+    cdef int64_t i
+    cdef float* place = <float*> block_space(c, count * width * sizeof(float))
+    if width == 1 and s.fn != Function.MATMUL:
+        if b is NULL:
+            apply1(s.fn, a, step_a, place, count, s.parameter)
+        else:
+            apply2(s.fn, a, step_a, b, step_b, place, count, s.parameter)
+    else:
+        for i in range(count):
+            if b is NULL:
+                apply1(s.fn, a + i * step_a, 1, place + i * width, width, s.parameter)
+            elif s.fn == Function.MATMUL:
+                matmul(a + i * step_a, b + i * step_b, place + i * width, s.rows, s.inner, s.cols)
+            else:
+                apply2(s.fn, a + i * step_a, 1, b + i * step_b, 1, place + i * width, width,
+                       s.parameter)
+    send_numbers(c, place, width if count == n else 0, c.current, n, t, u.latency)
+
+
+cdef void run_reduce(Unit* u) noexcept nogil:
+    """reduce: fold a run in order of arrival."""
+    cdef ReduceState* s = <ReduceState*> u.state
+    cdef Chan* c = u.inputs[0]
+    cdef Times t
+    cdef Entry* e
+    cdef int64_t n, cost
+    while True:
+        n = values_left(c) if u.phase == REDUCE_TAKE else 0
+        if n == 0:
+            if not step_reduce(u):
+                return
+            continue
+        if not has_room(u):
+            return
+        e = head_entry(c)
+        cost = u.ii
+        if e.kind == ABSENT:
+            cost = u.n_cost
+            fold_run(s.op, s.total, s.fill, 0, n, c.width)
+        else:
+            fold_run(s.op, s.total, e.data.numbers + e.step * c.pos, e.step, n, c.width)
+            u.flops += n * c.width
+        s.count += n
+        t = arrivals(c)
+        begin_drain(u, cost, n)
+        drain(u, &t, cost, n)
+        remove_values(c, n)
+
+
+cdef void fold_run(Fold op, float* total, const float* values, int64_t step, int64_t n,
+                   int64_t width) noexcept nogil:
+    """Fold n values into a total, one after the other."""
+    cdef int64_t i
+    cdef float acc = total[0]
+    if width > 1:
+        for i in range(n):
+            fold(op, total, values + i * step, width)
+        return
+    if op == FOLD_ADD:
+        for i in range(n):
+            acc = acc + values[i * step]
+    elif op == FOLD_MAX:
+        for i in range(n):
+            acc = larger(acc, values[i * step])
+    else:
+        for i in range(n):
+            acc = combine(op, acc, values[i * step])
+    total[0] = acc
