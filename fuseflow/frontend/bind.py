@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from fuseflow.errors import Location, ModelError, UsageError
 
-__all__ = ["Operand", "parse_binding", "random_operand", "read_bindings", "read_operand"]
+__all__ = ["Operand", "random_operand", "read_bindings", "read_operand"]
 
 _LIMIT_BYTES = 2**31
 _BY_ROWS, _BY_COLUMNS, _BY_ENTRIES = (
@@ -45,14 +45,6 @@ class Operand:
     array: Array
     file: str
     layout: str = ""
-
-
-def parse_binding(text: str) -> tuple[str, str]:
-    """Split ``NAME=FILE`` or ``NAME=FILE:KEY``; raises UsageError if there is no name or file."""
-    name, equals, source = text.partition("=")
-    if not (name and equals and source):
-        raise UsageError("U201 bad-binding", f'"{text}" is not NAME=FILE', fix="--bind NAME=FILE")
-    return name, source
 
 
 def read_bindings(sources: Mapping[str, str]) -> dict[str, Operand]:
@@ -107,7 +99,7 @@ def _split_source(source: str) -> tuple[Path, str]:
         head, _, key = source.rpartition(":")
         path = Path(head)
     if not path.is_file():
-        raise UsageError("U203 no-operand", "there is no such file", where=Location(file=str(path)))
+        raise UsageError("U003 no-file", "there is no such file", where=Location(file=str(path)))
     return path, key
 
 

@@ -14,7 +14,7 @@ __all__ = ["describe", "locate", "unsupported"]
 def locate(source: SourceLoc) -> Location:
     """Return where an error about the operator at `source` is."""
     file = f"{source.file}:{source.line}" if source.file and source.line else source.file
-    return Location(file=file or None, node=source.node or None, field=source.op or None)
+    return Location(file=file or None, node=source.node or None)
 
 
 def describe(source: SourceLoc) -> str:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fuseflow.errors import Finding, Location, ModelError
+from fuseflow.errors import Location, ModelError
+from fuseflow.frontend.onnx_operators import COPIES, SHAPE_OF, is_constant
 from fuseflow.frontend.onnx_source import Origin, Origins
 from fuseflow.frontend.onnx_tensors import LIMIT_BYTES, first_line
 
@@ -28,13 +29,8 @@ __all__ = ["LiveGraph", "OnnxNode", "fold"]
 
 # Arrays of at most this size are shown to shape inference, which needs shapes, axes and bounds.
 _SMALL = 1024
-_RANDOM = frozenset(
-    {"Bernoulli", "Multinomial"}
-    | {f"Random{kind}{like}" for kind in ("Normal", "Uniform") for like in ("", "Like")}
-)
 # The extent of their results depends on values; it is bounded by the size of their operand.
 _DATA_DEPENDENT = frozenset({"Compress", "NonZero", "Unique"})
-_SHAPE_OF = frozenset({"Shape", "Size"})
 
 Array = npt.NDArray[Any]
 
@@ -74,58 +70,30 @@ class LiveGraph:
     outputs: list[str] = field(default_factory=list)
 
 
-def fold(model: OnnxFile, inputs: Mapping[str, Array], supported: frozenset[str]) -> LiveGraph:
-    """Fold the graph of `model` with data for all of its inputs.
+def fold(model: OnnxFile, inputs: Mapping[str, Array]) -> LiveGraph:
+    """Fold the graph of `model`, whose operators are all supported, with data for all inputs.
 
     Integer and boolean inputs count as known, because no einsum computes with them. Raises
-    ModelError that lists every live node whose operator is not in `supported`, and for a shape
-    that cannot be inferred or a node that cannot be evaluated.
+    ModelError for a shape that depends on values (I015), a node that cannot be evaluated (I217), a
+    conversion of a computed value to another type (I002).
     """
-    folder = _Folder(model, inputs, supported)
+    folder = _Folder(model, inputs)
     for node in model.proto.graph.node:
         folder.visit(node)
-    if folder.unsupported:
-        raise ModelError.from_findings(_summary(model, folder.unsupported))
     folder.live.outputs = [folder.resolve(value.name) for value in model.proto.graph.output]
     return folder.live
 
 
-def _summary(model: OnnxFile, origins: list[Origin]) -> list[Finding]:
-    """Return one finding per unsupported operator: how often it occurs, and where first."""
-    first: dict[str, Origin] = {}
-    counts: dict[str, int] = {}
-    for origin in origins:
-        first.setdefault(origin.loc.op, origin)
-        counts[origin.loc.op] = counts.get(origin.loc.op, 0) + 1
-    return [_unsupported(model, origin, counts[op]) for op, origin in first.items()]
-
-
-def _unsupported(model: OnnxFile, origin: Origin, count: int) -> Finding:
-    loc = origin.loc
-    source = f" at {loc.file}:{loc.line}" if loc.file else ""
-    module = f" in module {origin.scope}" if origin.scope else ""
-    return Finding(
-        "I001 unsupported-operator",
-        f"{loc.op} x{count}, first{source}{module}",
-        Location(file=str(model.path), node=loc.node),
-    )
-
-
 class _Folder:
-    """Walks the nodes once; knows a name as an array, as a live value, or as unsupported."""
+    """Walks the nodes once; knows a name as an array or as a live value."""
 
-    def __init__(
-        self, model: OnnxFile, inputs: Mapping[str, Array], supported: frozenset[str]
-    ) -> None:
+    def __init__(self, model: OnnxFile, inputs: Mapping[str, Array]) -> None:
         from onnx import helper
 
         self.live = LiveGraph(known=dict(model.constants), parameters=set(model.constants))
-        self.unsupported: list[Origin] = []
         self._model = model
-        self._supported = supported
         self._origins = Origins(model.proto.graph)
         self._alias: dict[str, str] = {}
-        self._poisoned: set[str] = set()
         for name, array in inputs.items():
             if array.dtype.kind == "f":
                 element = helper.np_dtype_to_tensor_dtype(array.dtype)
@@ -143,43 +111,30 @@ class _Folder:
         names = [self.resolve(name) for name in proto.input]
         if names != list(proto.input):
             proto = _with_inputs(proto, names)
-        if self._poisoned.intersection(names):
-            self._poison(proto, origin)
-        elif self._is_folded(proto):
+        if is_constant(proto, self.live.known):
             self._evaluate(proto)
-        elif proto.op_type in _SHAPE_OF and proto.domain in ("", "ai.onnx"):
+        elif proto.op_type in SHAPE_OF:
             self._take_shape(proto)
-        elif self._is_copy(proto):
+        elif proto.op_type in COPIES:
+            self._require_copy(proto)
             self._alias[proto.output[0]] = names[0]
         else:
             self._keep(proto, origin)
 
-    def _is_folded(self, proto: onnx.NodeProto) -> bool:
-        known = all(name in self.live.known for name in proto.input if name)
-        return known and proto.domain in ("", "ai.onnx") and proto.op_type not in _RANDOM
-
-    def _is_copy(self, proto: onnx.NodeProto) -> bool:
-        """Tell whether the node hands on its first operand unchanged."""
+    def _require_copy(self, proto: onnx.NodeProto) -> None:
+        """Refuse a node that may change its operand and does."""
         if proto.op_type in ("Cast", "CastLike"):
-            return self._infer(proto)[proto.output[0]].tensor_type.elem_type == self._element(proto)
-        if proto.op_type == "Dropout":
-            training = self.live.known.get(proto.input[2]) if len(proto.input) > 2 else None
-            return training is None or not training.any()
-        return proto.op_type == "Identity"
-
-    def _element(self, proto: onnx.NodeProto) -> int:
-        return int(self._type(proto.input[0]).tensor_type.elem_type)
-
-    def _poison(self, proto: onnx.NodeProto, origin: Origin) -> None:
-        """Report an operator if it is itself unsupported; its results are not looked at."""
-        if proto.op_type not in self._supported or proto.domain not in ("", "ai.onnx"):
-            self.unsupported.append(origin)
-        self._poisoned.update(proto.output)
+            before, after = self._type(proto.input[0]), self._infer(proto)[proto.output[0]]
+            if before.tensor_type.elem_type != after.tensor_type.elem_type:
+                message = "a computed value must stay float32"
+                raise self._error("I002 unsupported-form", proto, message, "export in float32")
+        if proto.op_type == "Dropout" and len(proto.input) > 2:
+            training = self.live.known.get(proto.input[2], np.array(True))
+            if training.any():
+                message = "it drops values at random"
+                raise self._error("I002 unsupported-form", proto, message, "export in eval mode")
 
     def _keep(self, proto: onnx.NodeProto, origin: Origin) -> None:
-        if proto.op_type not in self._supported or proto.domain not in ("", "ai.onnx"):
-            self._poison(proto, origin)
-            return
         self.live.types.update(self._infer(proto))
         for name in proto.output:
             if name:
@@ -193,7 +148,7 @@ class _Folder:
         dims = tensor.shape.dim
         if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in dims):
             raise self._error(
-                "I216 dynamic-shape",
+                "I015 dynamic-shape",
                 proto,
                 f'the shape of "{name}" depends on values',
                 fix="export with fixed shapes",
@@ -222,10 +177,10 @@ class _Folder:
             [helper.make_empty_tensor_value_info(name) for name in proto.output if name],
         )
         model = helper.make_model(graph, opset_imports=self._model.proto.opset_import)
+        feeds = {name: self.live.known[name] for name in names}
         try:
-            results = ReferenceEvaluator(model).run(
-                None, {name: self.live.known[name] for name in names}
-            )
+            with np.errstate(all="ignore"):
+                results = ReferenceEvaluator(model).run(None, feeds)
         # The evaluator runs Python of its own for every operator and may raise anything.
         except Exception as error:
             message = f"cannot be evaluated: {first_line(error)}"

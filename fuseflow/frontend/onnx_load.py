@@ -84,7 +84,7 @@ def _parse(path: Path) -> onnx.ModelProto:
     import onnx
 
     if not path.is_file():
-        raise UsageError("U210 no-model", "there is no such file", where=Location(file=str(path)))
+        raise UsageError("U003 no-file", "there is no such file", where=Location(file=str(path)))
     if path.stat().st_size > LIMIT_BYTES:
         raise refuse(
             path, "I210 onnx-file", "is larger than 2 GiB", fix="export with external data"

@@ -21,6 +21,7 @@ from fuseflow.frontend.onnx_context import RuleContext
 from fuseflow.frontend.onnx_fold import LiveGraph, fold
 from fuseflow.frontend.onnx_inputs import BoundInput, bind_inputs
 from fuseflow.frontend.onnx_load import OnnxFile, load_onnx
+from fuseflow.frontend.onnx_operators import require_supported
 from fuseflow.frontend.onnx_oracle import run_model
 from fuseflow.frontend.onnx_patterns import MATCHED_ONLY, recognise
 from fuseflow.frontend.onnx_rules import RULES
@@ -52,14 +53,16 @@ def read_onnx(path: str | Path, options: ImportOptions) -> OpGraph:
 
     Raises:
         UsageError: if a file does not exist, a binding names no input, or onnx is not installed.
-        ModelError: I001 for all operators that are not supported, I002 for a form of one that is
-            not, I204 and I205 for operands, I210 to I219 for the file itself.
+        ModelError: I001 for all operators that are not supported, I002 and I009 for a form of one
+            that is not, I015 for a dynamic shape, I204 to I207 for operands, I210 to I218 for the
+            file itself.
     """
     _require_onnx()
     model = load_onnx(Path(path))
+    require_supported(model, _SUPPORTED)
     inputs = bind_inputs(model, options)
     arrays = {name: entry.array for name, entry in inputs.items()}
-    live = fold(model, arrays, _SUPPORTED)
+    live = fold(model, arrays)
     recognise(live, model.opset)
     context = _context(model, live, inputs)
     _translate(context)

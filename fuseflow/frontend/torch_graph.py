@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from fuseflow.errors import Finding, Location, ModelError
 from fuseflow.frontend.builder import OpBuilder
-from fuseflow.frontend.location import locate, unsupported
+from fuseflow.frontend.location import unsupported
 from fuseflow.frontend.ops import OpGraph, OpValue
 from fuseflow.frontend.torch_args import Call, Result
 from fuseflow.frontend.torch_rules import RULES

@@ -175,7 +175,7 @@ def test_damaged_file_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "rule"), [("nothing.npy", "U203 no-operand"), ("x.csv", "U202 operand-kind")]
+    ("name", "rule"), [("nothing.npy", "U003 no-file"), ("x.csv", "U202 operand-kind")]
 )
 def test_missing_or_unknown_file_is_a_usage_error(name: str, rule: str, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("1,2\n")

@@ -89,9 +89,8 @@ def test_unsupported_operators_are_counted_and_placed(tmp_path: Path) -> None:
         model.node("Relu", ["v"]).load(tmp_path)
     texts = [str(finding) for finding in caught.value.findings]
     assert len(texts) == 2
-    assert "Conv x2, first in module stem.conv1" in texts[0]
-    assert 'node "/stem/conv1/Conv"' in texts[0]
-    assert "TopK x1, first in module head" in texts[1]
+    assert "Conv is not supported; it occurs 2 times: /stem/conv1/Conv (stem.conv1), " in texts[0]
+    assert "TopK is not supported; it occurs once: /head/TopK (head)" in texts[1]
     assert caught.value.rule == "I001 unsupported-operator"
 
 

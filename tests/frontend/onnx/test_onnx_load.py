@@ -56,7 +56,7 @@ def make_external(
 def test_missing_file_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file") as caught:
         load_onnx(tmp_path / "nothing.onnx")
-    assert caught.value.rule == "U210 no-model"
+    assert caught.value.rule == "U003 no-file"
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a not a model", b"\x08\x0a", b"\xff" * 64])
