@@ -124,8 +124,9 @@ def _read_npz(path: Path, key: str) -> Operand:
         return _operand(path, arrays[key], key=key)
     if f"{key}_indptr" in arrays and f"{key}_indices" in arrays:
         matrix = _graph_matrix(path, arrays, key)
-        # A graph has nodes without edges, so its rows are not dense whatever the archive stores.
-        return _operand(path, matrix, key=key, layout=_BY_ENTRIES)
+        # A node may have no edge, but hardly no feature, whatever form the archive stores both in.
+        layout = _BY_ROWS if _is_features(key) else _BY_ENTRIES
+        return _operand(path, matrix, key=key, layout=layout)
     known = sorted({*arrays, *(name.removesuffix("_indptr") for name in arrays)})
     raise _wrong(path, f'has no operand "{key}"', fix=f"FILE:KEY with a key of {', '.join(known)}")
 
@@ -174,9 +175,13 @@ def _graph_matrix(path: Path, arrays: Mapping[str, Array], key: str) -> Array:
 def _columns(arrays: Mapping[str, Array], key: str, rows: int) -> int:
     """Return the width of a CSR matrix: its own shape, else the archive's for features."""
     shape = arrays.get(f"{key}_shape")
-    if shape is None and key.startswith("feat"):
+    if shape is None and _is_features(key):
         shape = arrays.get("shape")
     return rows if shape is None else int(shape.reshape(-1)[-1])
+
+
+def _is_features(key: str) -> bool:
+    return key.startswith("feat")
 
 
 def _read_mtx(path: Path, key: str) -> Operand:

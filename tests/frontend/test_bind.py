@@ -88,7 +88,7 @@ def test_graph_archive_gives_adjacency_and_features_by_key(tmp_path: Path) -> No
     adjacency, features = read_operand(f"{path}:adj"), read_operand(f"{path}:feat")
     np.testing.assert_array_equal(adjacency.array, [[0, 1, 0], [1, 0, 1], [0, 0, 0]])
     np.testing.assert_array_equal(features.array, [[0, 1], [0, 0], [1, 0]])
-    assert adjacency.layout == "compressed,compressed"
+    assert (adjacency.layout, features.layout) == ("compressed,compressed", "dense,compressed")
     assert adjacency.file == "graph.npz:adj"
 
 
