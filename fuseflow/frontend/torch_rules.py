@@ -7,7 +7,6 @@ which torch itself evaluates (see `torch_graph`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from fuseflow.frontend import spellings
 from fuseflow.frontend.ops import OpValue
+from fuseflow.frontend.torch_activations import ACTIVATION_RULES
 from fuseflow.frontend.torch_args import Call, Rule
 from fuseflow.frontend.torch_shapes import SHAPE_RULES
 from fuseflow.ir.einsum import Role
@@ -151,19 +151,6 @@ def _extremum(op: str) -> Rule:
         return (str(result),) if "dim" in call.arguments else result
 
     return rule
-
-
-def _variance(call: Call) -> str:
-    b, x = call.builder, call.tensor("self")
-    dims = tuple(b.dim(x, d) for d in call.dims()) or tuple(range(len(b.shape(x))))
-    count = math.prod(b.shape(x)[d] for d in dims)
-    correction = 1.0 if call.get("unbiased", True) else 0.0
-    correction = float(call.get("correction", correction))
-    with b.composite("var"):
-        centred = b.map("sub", x, b.reduce("mean", x, dims, keepdim=True))
-        keepdim = bool(call.get("keepdim", False))
-        total = b.reduce("add", b.map("square", centred), dims, keepdim=keepdim)
-        return spellings.scalar(b, "mul", total, 1 / (count - correction))
 
 
 def _softmax(call: Call) -> str:
@@ -317,6 +304,7 @@ def _triangle(keep: Callable[..., Any]) -> Rule:
 
 RULES: Mapping[str, Rule] = {
     **SHAPE_RULES,
+    **ACTIVATION_RULES,
     **{name: _unary(fn) for name, fn in UNARY.items()},
     "_log_softmax": _log_softmax,
     "_native_batch_norm_legit_no_training": lambda call: (_batch_norm(call),),
@@ -368,6 +356,5 @@ RULES: Mapping[str, Rule] = {
     "sum": _reduce("add"),
     "tril": _triangle(np.tril),
     "triu": _triangle(np.triu),
-    "var": _variance,
     "where": _where,
 }

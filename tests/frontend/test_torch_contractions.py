@@ -32,11 +32,6 @@ def test_reduction(text: str) -> None:
     assert functions(imported(function, draw(3, 4, 5))) == expected
 
 
-@pytest.mark.parametrize("correction", [0, 1])
-def test_variance_subtracts_the_mean_first(correction: int) -> None:
-    imported(lambda x: x.var(-1, correction=correction, keepdim=True), draw(3, 7))
-
-
 CONTRACTIONS: dict[str, tuple[Map, tuple[tuple[int, ...], ...]]] = {
     "matrices": (torch.matmul, ((3, 4), (4, 5))),
     "matrix and vector": (torch.matmul, ((3, 4), (4,))),

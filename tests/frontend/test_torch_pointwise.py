@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fuseflow.errors import ModelError
 from tests.frontend.imports import draw, functions, imported, only
 
 Map = Callable[..., Tensor]
@@ -123,3 +124,44 @@ def test_operators_without_effect_disappear() -> None:
         return torch.relu(F.dropout(y, 0.5, training=False))
 
     assert functions(imported(forward, draw(4))) == ["relu"]
+
+
+SPELLED: dict[str, Map] = {
+    "celu": lambda x: F.celu(x, 0.7),
+    "elu": lambda x: F.elu(x, 0.5),
+    "expm1": torch.expm1,
+    "glu": F.glu,
+    "hardsigmoid": F.hardsigmoid,
+    "hardswish": F.hardswish,
+    "log1p": lambda x: torch.log1p(x.abs()),
+    "log2": lambda x: torch.log2(x.abs()),
+    "log_sigmoid": F.logsigmoid,
+    "logsumexp": lambda x: torch.logsumexp(x, 1),
+    "logsumexp, kept": lambda x: torch.logsumexp(x, (0, 1), keepdim=True),
+    "mish": F.mish,
+    "norm": lambda x: x.norm(dim=-1),
+    "norm of order 1": lambda x: torch.linalg.vector_norm(x, 1, dim=0),
+    "norm of order inf": lambda x: torch.linalg.vector_norm(x, torch.inf, dim=0),
+    "normalize": lambda x: F.normalize(x, dim=1),
+    "prelu": lambda x: F.prelu(x, torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])),
+    "selu": F.selu,
+    "softplus": lambda x: F.softplus(x, beta=2),
+    "std": lambda x: x.std(1, keepdim=True),
+    "var": lambda x: x.var((0, 1), correction=0),
+}
+
+
+def test_spelled_functions_agree_with_torch_also_for_large_arguments() -> None:
+    graph = imported(lambda x: tuple(function(x) for function in SPELLED.values()), draw(4, 6) * 30)
+    assert len(graph.outputs) == len(SPELLED)
+
+
+def test_parts_of_a_spelled_function_share_a_composite() -> None:
+    graph = imported(lambda x: F.softplus(F.softplus(x)), draw(4, 6))
+    assert list(dict.fromkeys(op.composite for op in graph.einsums)) == ["softplus_1", "softplus_2"]
+
+
+def test_norm_of_another_order_is_refused() -> None:
+    with pytest.raises(ModelError) as caught:
+        imported(lambda x: torch.linalg.vector_norm(x, 3, dim=0), draw(4, 6))
+    assert caught.value.rule == "I002 unsupported-form"
