@@ -4,6 +4,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fuseflow.sim.engine.states cimport Fold
+from fuseflow.sim.engine.strip cimport Strip
 from fuseflow.sim.engine.unit cimport Unit
 
 
@@ -21,7 +22,9 @@ cdef struct SpaccState:
     int32_t width  # floats of a value
     bint open[MAX_ORDER + 1]  # by input port: its list has had an element
     uint8_t expected[MAX_ORDER + 1]  # by input port: stop that must come next, 0 for any
-    # Entries of the list under way, in order of arrival.
+    # Entries of the list under way: in a strip, or in order of arrival behind a table.
+    bint in_strip
+    Strip strip
     int64_t count
     int64_t room
     int64_t* keys  # `order` per entry, outermost first
@@ -34,4 +37,7 @@ cdef struct SpaccState:
     int64_t table_room
 
 
+cdef bint add_entry(Unit* u, SpaccState* s, const int64_t* keys,
+                    const float* value) noexcept nogil
+cdef bint leave_strip(Unit* u, SpaccState* s) noexcept nogil
 cdef bint step_spacc(Unit* u) noexcept nogil

@@ -12,7 +12,9 @@ from fuseflow.sim.engine.pool cimport FAULT_OVERFULL, pool_resize, pool_take, se
 from fuseflow.sim.engine.ring cimport (
     CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int, head_number,
 )
+from fuseflow.sim.engine.flush cimport flush_strip
 from fuseflow.sim.engine.states cimport Fold
+from fuseflow.sim.engine.strip cimport STRIP_LIMIT, Strip, strip_add, strip_reserve
 from fuseflow.sim.engine.unit cimport (
     Emission, Unit, fault, finish, flush, has_room, misaligned, peek, stage_ctl, take, tick,
     wait_token,
@@ -34,7 +36,10 @@ cdef bint step_spacc(Unit* u) noexcept nogil:
             return False
         u.phase = REDUCE_EMIT
     if u.phase == REDUCE_EMIT:
-        if not _stage_flush(u, s):
+        if s.in_strip and u.ctl != CTL_DONE and not u.ctl >> 3 & 7:
+            if not flush_strip(u, s):
+                return False
+        elif not _stage_flush(u, s):
             return False
         u.phase = REDUCE_SEND
     if not flush(u):
@@ -182,6 +187,14 @@ cdef bint add_entry(Unit* u, SpaccState* s, const int64_t* keys,
                     const float* value) noexcept nogil:
     """Combine a value into the entry of its keys; False and a fault if there is no memory."""
     cdef int64_t slot, entry
+    if s.in_strip:
+        if keys[0] < STRIP_LIMIT:
+            if strip_reserve(&s.strip, keys[0] + 1, 1):
+                strip_add(&s.strip, s.op, keys[0], value)
+                return True
+            return False
+        if not leave_strip(u, s):
+            return False
     if s.count >= s.room and not _grow_entries(u, s):
         return False
     slot = _hash(keys, s.order) & (s.table_room - 1)
@@ -197,6 +210,21 @@ cdef bint add_entry(Unit* u, SpaccState* s, const int64_t* keys,
     memcpy(s.values + s.count * s.width, value, s.width * sizeof(float))
     s.uses[s.count] = 1
     s.count += 1
+    return True
+
+
+cdef bint leave_strip(Unit* u, SpaccState* s) noexcept nogil:
+    """Move the entries from the strip to the table, for good: their keys grow too large."""
+    cdef Strip* strip = &s.strip
+    cdef int64_t key, i
+    s.in_strip = False
+    for key in range(strip.low, strip.high):
+        if not add_entry(u, s, &key, strip.sums + key * s.width):
+            return False
+    for i in range(strip.count):
+        key = strip.keys[i]
+        if not add_entry(u, s, &key, strip.sums + key * s.width):
+            return False
     return True
 
 

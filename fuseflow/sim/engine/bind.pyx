@@ -25,6 +25,7 @@ from fuseflow.sim.engine.ring cimport Chan
 from fuseflow.sim.engine.run_ends cimport (
     run_broadcast, run_level_write, run_repeat, run_repsig, run_val_write,
 )
+from fuseflow.sim.engine.run_spacc cimport run_spacc
 from fuseflow.sim.engine.run_levels cimport run_locate, run_scan
 from fuseflow.sim.engine.run_values cimport run_alu, run_array, run_reduce
 from fuseflow.sim.engine.scalar cimport Function
@@ -35,7 +36,8 @@ from fuseflow.sim.engine.states cimport (
     LevelWriteState, LocateState, MaskState, ReduceState, RepeatState, ReplayState, ScanState,
     SourceState, ValDropState, ValWriteState,
 )
-from fuseflow.sim.engine.unit cimport Emission, Unit
+from fuseflow.sim.engine.strip cimport STRIP_LIMIT, strip_reserve
+from fuseflow.sim.engine.unit cimport Unit
 from fuseflow.sim.engine.values cimport fold_missing, step_alu, step_array, step_reduce
 
 FUNCTIONS = {
@@ -284,6 +286,8 @@ cdef class Binder:
         s.op = <Fold> FOLDS[params.op]
         s.order = params.order
         s.width = self._width(params.order + 1)
+        s.strip.width = s.width
+        s.strip.pool = self.u.pool
         s.fill = self._fill(params.fill, tile)
         s.missing = self._fill(params.missing, tile)
         s.extent = -1 if params.extent is None else params.extent
@@ -352,6 +356,7 @@ cdef class Binder:
 cdef void _choose_run(Unit* u) noexcept:
     """Let a unit go by runs if there is such a rule and all its channels are unbounded."""
     cdef int32_t k
+    cdef SpaccState* spacc
     cdef bint sends = u.n_out == 0
     for k in range(u.n_in):
         if u.inputs[k] is not NULL and u.inputs[k].capacity >= 0:
@@ -383,6 +388,11 @@ cdef void _choose_run(Unit* u) noexcept:
         u.run = run_alu
     elif u.step is step_reduce:
         u.run = run_reduce
+    elif u.step is step_spacc:
+        u.run = run_spacc
+        spacc = <SpaccState*> u.state
+        spacc.in_strip = (spacc.order == 1 and spacc.extent < 0 and spacc.full[0] < STRIP_LIMIT
+                          and strip_reserve(&spacc.strip, spacc.full[0], 1))
 
 
 cdef int bind_unit(Unit* u, object unit, object tiles, list keep) except -1:

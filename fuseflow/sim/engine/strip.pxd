@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""Strip: sums by key in a plain array, for keys that are not too large.
+
+Keys low..high-1 are all present; others that are present are marked in a bit map and listed in
+order of arrival. So runs of neighbouring keys cost one loop, and single keys a test.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from fuseflow.sim.engine.pool cimport Pool
+from fuseflow.sim.engine.states cimport Fold
+
+
+cdef enum:
+    STRIP_LIMIT = 1 << 22  # keys from here on need another store
+
+
+cdef struct Strip:
+    float* sums  # `width` per key, `room` of them
+    uint64_t* seen  # a bit per key
+    int64_t room
+    int64_t low  # all keys of low..high-1 are present
+    int64_t high
+    int64_t* keys  # the other ones that are present
+    int64_t* scratch  # of the sort
+    int64_t count
+    int64_t key_room
+    bint ascending  # `keys` is sorted
+    int32_t width
+    Pool* pool
+
+
+cdef bint strip_reserve(Strip* s, int64_t keys, int64_t more) noexcept nogil
+cdef void strip_add_range(Strip* s, Fold op, int64_t first, const float* values, int64_t step,
+                          int64_t n) noexcept nogil
+cdef void strip_add(Strip* s, Fold op, int64_t key, const float* value) noexcept nogil
+cdef void strip_sort(Strip* s) noexcept nogil
+cdef void strip_clear(Strip* s) noexcept nogil
