@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import networkx as nx
+
 from fuseflow.fusion.support import Fills
 from fuseflow.fusion.tuples import IllegalOrderError, Nest
 from fuseflow.fusion.views import View, ViewGraph
@@ -118,12 +120,15 @@ class _Solver:
                 for name in self.nests[view].full:
                     self.domains.at[view, name] = self._domain(view, name)
             if not self.grown and before == self.domains.at:
+                self._check_founded()
                 return
         raise IllegalOrderError(self.graph.ops[0].value, "the loops of its uses do not settle")
 
     def _domain(self, view: View, name: str) -> Condition:
         nest = self.nests[view]
-        bump = self.bumps.get((view, name), NOTHING)
+        # What an operation emits lies within what it visits, so asking for it adds nothing.
+        own: Atom = (view, name)
+        bump = frozenset(c for c in self.bumps.get(own, NOTHING) if own not in c)
         if name in nest.context:
             return self._from_context(view, name, bump)
         consumers = view.consumers
@@ -144,6 +149,15 @@ class _Solver:
         for consumer in consumers:
             self._bump(consumer, name, need)
         return need
+
+    def _check_founded(self) -> None:
+        """Refuse levels that wait for each other's finished streams."""
+        waits = nx.DiGraph()
+        for cell, condition in self.domains.at.items():
+            atoms = (atom for clause in condition for atom in clause)
+            waits.add_edges_from((cell, atom) for atom in atoms if atom[0].op is not None)
+        if not nx.is_directed_acyclic_graph(waits):
+            raise IllegalOrderError(self.graph.ops[0].value, "two of its loops need each other")
 
     def _from_context(self, view: View, name: str, bump: Condition) -> Condition:
         for consumer in view.consumers:

@@ -76,6 +76,7 @@ class GraphBuilder:
         *,
         name: str,
         source: str = "",
+        sources: Sequence[str] = (),
     ) -> tuple[Wire, ...]:
         """Return the outputs of a node with these attributes and inputs, made on first request.
 
@@ -86,8 +87,8 @@ class GraphBuilder:
         if number == len(self._drafts):
             self._drafts.append(_Draft(op, attrs, name, tuple(inputs), tuple(outputs)))
         draft = self._drafts[number]
-        if source and source not in draft.sources:
-            draft.sources.append(source)
+        new = [s for s in (source, *sources) if s and s not in draft.sources]
+        draft.sources.extend(new)
         return tuple(Wire(number, port, shape) for port, shape in enumerate(draft.outputs))
 
     def finish(self, name: str, einsums: tuple[str, ...], order: tuple[str, ...]) -> DataflowGraph:

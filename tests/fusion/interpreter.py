@@ -280,6 +280,24 @@ def _broadcast(node: Node, inputs: Lists, tensors: Tensors, depth: int) -> Lists
     return tuple(inputs[0] for _ in node.outputs)
 
 
+def _fork(node: Node, inputs: Lists, tensors: Tensors, depth: int) -> Lists:
+    assert isinstance(node.attrs, df.ForkAttrs)
+    lanes = node.attrs.lanes
+    dealt = [_each(lambda x, p=p: x[p::lanes], depth - 1, inputs[0]) for p in range(lanes)]
+    turns = _each(lambda x: [n % lanes for n in range(len(x))], depth - 1, inputs[0])
+    return (*dealt, turns)
+
+
+def _gather(node: Node, inputs: Lists, tensors: Tensors, depth: int) -> Lists:
+    assert isinstance(node.attrs, df.GatherAttrs)
+
+    def take_turns(*lanes: list[Nested]) -> list[Nested]:
+        total = sum(map(len, lanes))
+        return [lanes[n % len(lanes)][n // len(lanes)] for n in range(total)]
+
+    return (_each(take_turns, depth - 1 - node.attrs.depth, *inputs[: node.attrs.lanes]),)
+
+
 _RULES: dict[Op, Callable[[Node, Lists, Tensors, int], Lists]] = {
     Op.ROOT: _root,
     Op.SCAN: _scan,
@@ -292,4 +310,6 @@ _RULES: dict[Op, Callable[[Node, Lists, Tensors, int], Lists]] = {
     Op.REDUCE: _reduce,
     Op.SPACC: _spacc,
     Op.BROADCAST: _broadcast,
+    Op.FORK: _fork,
+    Op.GATHER: _gather,
 }
