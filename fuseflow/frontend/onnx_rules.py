@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import partial, reduce
 
 import numpy as np
+import numpy.typing as npt
 
 from fuseflow.frontend import spellings
 from fuseflow.frontend.onnx_context import Rule, RuleContext
@@ -67,10 +68,7 @@ def _clip(c: RuleContext) -> str:
     result = c.value(0)
     for fn, position in (("max", 1), ("min", 2)):
         if c.node.input(position):
-            bound = c.number(c.node.input(position), 0)
-            if bound is None:
-                raise c.error("its bounds must be constant numbers")
-            result = spellings.scalar(c.builder, fn, result, bound)
+            result = _apply(c, fn, result, c.node.input(position))
     return result
 
 
@@ -169,13 +167,25 @@ def _heads(c: RuleContext, position: int) -> str:
 def _attention_mask(c: RuleContext, rows: int, columns: int) -> tuple[str, str]:
     """Return the boolean mask and the addend of the scores; absent ones are empty."""
     given = c.known(3) if c.node.input(3) else None
-    causal = np.tri(rows, columns, dtype=np.bool_) if c.node.attrs["is_causal"] else None
+    band = _band(c, rows, columns)
     if given is None or given.dtype.kind != "b":
-        mask = "" if causal is None else c.builder.constant(causal, "causal")
+        mask = "" if band is None else c.builder.constant(band, "band")
         return mask, c.value(3) if c.node.input(3) else ""
-    if causal is None:
+    if band is None:
         return c.value(3), ""
-    return c.builder.constant(given & causal, "causal"), ""
+    return c.builder.constant(given & band, "band"), ""
+
+
+def _band(c: RuleContext, rows: int, columns: int) -> npt.NDArray[np.bool_] | None:
+    """Return which keys lie within the window of each query, None if all do."""
+    left, right = (c.node.attrs.get(f"{side}_window_size", -1) for side in ("left", "right"))
+    if c.node.attrs["is_causal"]:
+        right = 0
+    ahead = np.arange(columns) - np.arange(rows)[:, None]
+    inside = np.ones((rows, columns), dtype=np.bool_)
+    inside &= (ahead >= -left) | (left < 0)
+    inside &= (ahead <= right) | (right < 0)
+    return None if inside.all() else inside
 
 
 def _softmax(c: RuleContext) -> str:

@@ -108,6 +108,7 @@ CASES = [
     case("Clip", live(2, 3), real(-0.5), real(1)),
     case("Clip", live(2, 3), None, real(1)),
     case("Clip", live(2, 3), real(-0.5)),
+    case("Clip", live(2, 3), live(), live(seed=2)),
     case("LeakyRelu", live(2, 3), alpha=0.2),
     case("LeakyRelu", live(2, 3)),
     case("PRelu", live(2, 3), real(0.1).reshape(1)),
@@ -194,7 +195,6 @@ def test_every_rule_has_a_case() -> None:
 
 REFUSED = [
     (case("Pow", live(2, 3), draw(2, 3)), "exponent"),
-    (case("Clip", live(2, 3), live()), "bounds"),
     (case("PRelu", live(2, 3), draw(3)), "slope"),
     (case("Gather", live(4, 3), ints(2, 0)), "consecutive"),
     (case("Gather", live(4, 3), ints(3, 4)), "outside"),
