@@ -28,6 +28,7 @@ from fuseflow.frontend.torch_rules import RULES
 from fuseflow.frontend.torch_shapes import VIEWS
 from fuseflow.frontend.torch_source import source_of
 from fuseflow.frontend.torch_values import (
+    FROM_SHAPE,
     Computed,
     Known,
     Unknown,
@@ -46,11 +47,6 @@ if TYPE_CHECKING:
     from torch.fx import Node
 
 __all__ = ["InputRecord", "read_program"]
-
-FROM_SHAPE = frozenset(
-    ("empty_like", "full_like", "new_full", "new_ones", "new_zeros", "ones_like", "zeros_like")
-)
-"""Operators that need only the shape of their operand."""
 
 LOOKUPS = frozenset(("embedding",))
 """Operators that are work for the machine even where everything they read is bound."""

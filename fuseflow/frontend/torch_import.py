@@ -23,6 +23,7 @@ import numpy.typing as npt
 from fuseflow.errors import Location, ModelError, UsageError
 from fuseflow.frontend.lower import lower_to_einsums
 from fuseflow.frontend.options import ImportOptions
+from fuseflow.frontend.torch_decompose import decompose_unsupported
 from fuseflow.frontend.torch_graph import InputRecord, read_program
 from fuseflow.frontend.torch_values import to_array
 from fuseflow.ir.einsum import EinsumGraph
@@ -113,7 +114,7 @@ def import_pt2(
     data = [each for each in args if isinstance(each, torch.Tensor)]
     references = _run(program.module(), args) if data and options.reference else []
     with _quiet():
-        functional = program.run_decompositions({})
+        functional = decompose_unsupported(program.run_decompositions({}))
     names = _placeholder_names(functional)
     tensors: Sequence[torch.Tensor | None] = data or [None] * len(names)
     records = [InputRecord(n, each) for n, each in zip(names, tensors, strict=True)]
@@ -180,8 +181,7 @@ def _attempt_export(module: nn.Module, args: tuple[torch.Tensor, ...]) -> Export
 
     with torch.no_grad(), _quiet():
         program: ExportedProgram = torch.export.export(module, args, strict=False)
-        functional: ExportedProgram = program.run_decompositions({})
-        return functional
+        return decompose_unsupported(program.run_decompositions({}))
 
 
 @contextmanager

@@ -181,6 +181,19 @@ def _rms_norm(call: Call) -> str:
     return call.builder.rms_norm(call.tensor("input"), dims, eps, call.maybe("weight"))
 
 
+def _group_norm(call: Call) -> str:
+    """Normalise groups of channels; scale and shift are per channel."""
+    b, x = call.builder, call.tensor("input")
+    shape = b.shape(x)
+    weight, bias = (_per_channel(call, call.maybe(n), len(shape)) for n in ("weight", "bias"))
+    with b.composite("group_norm"):
+        groups = b.reshape(x, (shape[0], call.get("num_groups"), -1))
+        y = b.reshape(b.layer_norm(groups, (-1,), float(call.get("eps", 1e-5))), shape)
+        if weight is not None:
+            y = b.map("mul", y, b.constant(weight, call.maybe("weight")))
+        return y if bias is None else b.map("add", y, b.constant(bias, call.maybe("bias")))
+
+
 def _batch_norm(call: Call) -> str:
     """Scale and shift by constants: in eval mode the statistics are part of the model."""
     call.require("training", (None, False))
@@ -328,6 +341,7 @@ RULES: Mapping[str, Rule] = {
     "einsum": _einsum,
     "embedding": _embedding,
     "gelu": _gelu,
+    "group_norm": _group_norm,
     "hardtanh": _clamp("min_val", "max_val"),
     "layer_norm": _layer_norm,
     "leaky_relu": _leaky_relu,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "FROM_SHAPE",
     "Computed",
     "Known",
     "Unknown",
@@ -30,6 +31,11 @@ __all__ = [
     "operator_name",
     "to_array",
 ]
+
+FROM_SHAPE = frozenset(
+    ("empty_like", "full_like", "new_full", "new_ones", "new_zeros", "ones_like", "zeros_like")
+)
+"""Operators that need only the shape of their operand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def test_every_unsupported_operator_is_reported_at_once() -> None:
         imported(Convolutions(), draw(1, 2, 9))
     assert [finding.rule for finding in caught.value.findings] == ["I001 unsupported-operator"] * 2
     convolution, cumulative = map(str, caught.value.findings)
-    assert "aten.conv1d is not supported; it occurs 2 times" in convolution
+    assert "aten.convolution is not supported; it occurs 2 times" in convolution
     assert "(stem)" in convolution
     assert "(body)" in convolution
     assert "aten.cumsum" in cumulative
@@ -60,6 +60,21 @@ def test_random_numbers_are_refused() -> None:
     with pytest.raises(ModelError) as caught:
         imported(lambda x: x + torch.rand(4), draw(4))
     assert "random numbers" in str(caught.value)
+
+
+def test_branches_of_control_flow_are_reported_as_one_call() -> None:
+    def forward(x: Tensor) -> Tensor:
+        return torch.cond(torch.ones(1) > 0, lambda x: x + 1, lambda x: x - 1, (x,))
+
+    with pytest.raises(ModelError) as caught:
+        imported(forward, draw(4))
+    assert "cond (not an ATen operator)" in str(caught.value)
+
+
+def test_number_read_from_a_tensor_is_refused_with_its_reason() -> None:
+    with pytest.raises(ModelError) as caught:
+        imported(lambda x: x * x.sum().item(), draw(4))
+    assert "its result or shape depends on values" in str(caught.value)
 
 
 def test_control_flow_on_values_is_explained() -> None:

@@ -172,6 +172,41 @@ def test_module_of_a_user_agrees_with_torch(text: str) -> None:
     imported(make(), draw(*shape))
 
 
+CELLS: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...]]] = {
+    "lstm cell": (lambda: nn.LSTMCell(4, 3), ((2, 4),)),
+    "rnn cell": (lambda: nn.RNNCell(4, 3), ((2, 4), (2, 3))),
+    "cosine similarity": (lambda: nn.CosineSimilarity(), ((3, 4), (3, 4))),
+    "group norm": (lambda: nn.GroupNorm(2, 4), ((3, 4, 5),)),
+    "weight norm": (
+        lambda: torch.nn.utils.parametrizations.weight_norm(nn.Linear(4, 5)),
+        ((3, 4),),
+    ),
+}
+
+
+@pytest.mark.parametrize("text", CELLS)
+def test_module_of_many_parts_agrees_with_torch(text: str) -> None:
+    make, shapes = CELLS[text]
+    torch.manual_seed(0)
+    imported(make(), *(draw(*shape, seed=n) for n, shape in enumerate(shapes)))
+
+
+def test_tied_weights_are_one_value_stored_once() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(10, 4)
+            self.head = nn.Linear(4, 10, bias=False)
+            self.head.weight = self.table.weight
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            result: Tensor = self.head(torch.relu(self.table(tokens)))
+            return result
+
+    graph = imported(Tied(), torch.tensor([1, 5, 2]))
+    assert sum(value.role is Role.PARAMETER for value in graph.values.values()) == 1
+
+
 def test_embedding_of_bound_tokens_reads_rows_of_the_table() -> None:
     class Embedded(nn.Module):
         def __init__(self) -> None:
