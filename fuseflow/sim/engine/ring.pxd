@@ -102,7 +102,7 @@ cdef bint ring_grow(Chan* c) noexcept nogil
 cdef void record_token(Chan* c, uint8_t ctl, int64_t data, float* number,
                        int64_t stamp) noexcept nogil
 cdef void check_stop(Chan* c, uint8_t ctl) noexcept nogil
-cdef void check_value(Chan* c) noexcept nogil
+cdef void refuse_value(Chan* c) noexcept nogil
 cdef bint grow_removals(Chan* c) noexcept nogil
 cdef void put_int(Chan* c, int64_t value, int64_t stamp) noexcept nogil
 cdef void put_number(Chan* c, const float* value, int64_t stamp) noexcept nogil
@@ -126,6 +126,12 @@ cdef inline uint8_t head_ctl(Chan* c) noexcept nogil:
     if c.pos < e.n:
         return CTL_MISSING if e.kind == ABSENT else CTL_VALUE
     return e.ctl
+
+
+cdef inline uint8_t stop_at_head(Chan* c) noexcept nogil:
+    """Return the stop at the head; 0 if there is another token, or none."""
+    cdef Entry* e = &c.ring[c.head & c.mask]
+    return e.ctl if c.head != c.tail and c.pos == e.n and e.ctl & CTL_STOP else 0
 
 
 cdef inline int64_t values_left(Chan* c) noexcept nogil:
@@ -221,12 +227,22 @@ cdef inline Entry* new_entry(Chan* c) noexcept nogil:
     return e
 
 
+cdef inline void check_value(Chan* c) noexcept nogil:
+    """A value or missing token is legal as long as the root list is open."""
+    if c.closed:
+        refuse_value(c)
+    c.state = -1
+    c.closed = c.depth == 0
+
+
 cdef inline void put_ctl(Chan* c, uint8_t ctl, int64_t stamp) noexcept nogil:
     """Append a stop or the done token."""
     cdef Entry* e = open_entry(c)
     if c.record is not NULL:
         record_token(c, ctl, 0, NULL, stamp)
-    if c.depth >= 0:
+    if c.state < 0 and CTL_STOP <= ctl < CTL_STOP + c.depth - 1:
+        c.state = ctl & 7
+    elif c.depth >= 0:
         check_stop(c, ctl)
     if ctl & CTL_STOP:
         c.stops += 1

@@ -143,13 +143,8 @@ cdef void put_missing(Chan* c, int64_t stamp) noexcept nogil:
     e.kind = ABSENT
 
 
-cdef void check_value(Chan* c) noexcept nogil:
-    """A value or missing token is legal as long as the root list is open."""
-    if c.closed:
-        set_fault(c.pool, FAULT_MALFORMED, c.index, CTL_VALUE, c.values + c.missing + c.stops)
-    c.state = -1
-    if c.depth == 0:
-        c.closed = 1
+cdef void refuse_value(Chan* c) noexcept nogil:
+    set_fault(c.pool, FAULT_MALFORMED, c.index, CTL_VALUE, c.values + c.missing + c.stops)
 
 
 cdef void check_stop(Chan* c, uint8_t ctl) noexcept nogil:

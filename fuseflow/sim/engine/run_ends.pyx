@@ -1,26 +1,27 @@
 # SPDX-License-Identifier: MIT
 """Copying, repeating and storing by runs: repsig, broadcast, repeat, the writers.
 
-A rule by runs handles runs of values; control tokens go through the rule by tokens.
+A rule by runs handles runs of values and plain stops; the rest goes through the rule by tokens.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.ends cimport (
-    reserve_coordinates, reserve_values, step_broadcast, step_level_write, step_repsig,
-    step_val_write,
+    close_segment, reserve_coordinates, reserve_values, step_broadcast, step_level_write,
+    step_repsig, step_val_write,
 )
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, INTS, RANGE, Chan, Entry, has, head_entry, head_stamp, remove_values, values_left,
+    ABSENT, CTL_STOP, INTS, Chan, Entry, head_entry, put_ctl, remove_ctl, remove_values,
+    stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport (
     Times, arrivals, begin_drain, drain, fire, forward, send_range,
 )
 from fuseflow.sim.engine.shape cimport step_repeat
-from fuseflow.sim.engine.states cimport LevelWriteState, ValWriteState
-from fuseflow.sim.engine.unit cimport Unit, fault, has_room, peek
+from fuseflow.sim.engine.states cimport LevelWriteState, RepeatState, ValWriteState
+from fuseflow.sim.engine.unit cimport Unit, arrive, fault, has_room, pass_stop, peek, tick
 
 
 cdef void run_repsig(Unit* u) noexcept nogil:
@@ -28,13 +29,15 @@ cdef void run_repsig(Unit* u) noexcept nogil:
     cdef Times t
     cdef int64_t n
     while True:
-        n = values_left(u.inputs[0]) if u.phase == 0 else 0
-        if n == 0:
-            if not step_repsig(u):
-                return
-            continue
         if not has_room(u):
             return
+        n = values_left(u.inputs[0]) if u.phase == 0 else 0
+        if n == 0:
+            if u.phase == 0 and stop_at_head(u.inputs[0]):
+                pass_stop(u, u.inputs[0], u.outputs[0])
+            elif not step_repsig(u):
+                return
+            continue
         t = arrivals(u.inputs[0])
         fire(u, &t, u.ii, &n)
         send_range(u.outputs[0], 1, 0, n, &t)
@@ -48,18 +51,30 @@ cdef void run_broadcast(Unit* u) noexcept nogil:
     cdef int32_t k
     cdef Chan* c = u.inputs[0]
     while True:
-        n = values_left(c) if u.phase == 0 else 0
-        if n == 0:
-            if not step_broadcast(u):
-                return
-            continue
         if not has_room(u):
             return
+        n = values_left(c) if u.phase == 0 else 0
+        if n == 0:
+            if u.phase == 0 and stop_at_head(c):
+                _copy_stop(u, c)
+            elif not step_broadcast(u):
+                return
+            continue
         t = arrivals(c)
         fire(u, &t, 0, &n)
         for k in range(u.n_out):
             forward(u.outputs[k], head_entry(c), c.pos, n, &t, False)
         remove_values(c, n)
+
+
+cdef inline void _copy_stop(Unit* u, Chan* c) noexcept nogil:
+    cdef Entry* e = head_entry(c)
+    cdef int32_t k
+    arrive(u, e.ctl_stamp)
+    for k in range(u.n_out):
+        if u.outputs[k] is not NULL:
+            put_ctl(u.outputs[k], e.ctl, u.clock + 1)
+    remove_ctl(c)
 
 
 cdef void run_repeat(Unit* u) noexcept nogil:
@@ -69,18 +84,35 @@ cdef void run_repeat(Unit* u) noexcept nogil:
     cdef Chan* outer = u.inputs[0]
     cdef Chan* signal = u.inputs[1]
     while True:
-        n = values_left(signal) if u.phase == 0 and values_left(outer) else 0
-        if n == 0:
-            if not step_repeat(u):
-                return
-            continue
         if not has_room(u):
             return
+        n = values_left(signal) if u.phase == 0 and values_left(outer) else 0
+        if n == 0:
+            if not (u.phase == 0 and _close_copies(u, outer, signal)) and not step_repeat(u):
+                return
+            continue
         peek(u, 0)
         t = arrivals(signal)
         fire(u, &t, u.ii, &n)
         forward(u.outputs[0], head_entry(outer), outer.pos, n, &t, True)
         remove_values(signal, n)
+
+
+cdef inline bint _close_copies(Unit* u, Chan* outer, Chan* signal) noexcept nogil:
+    """End the copies of an element before another one; False if that is not what comes."""
+    cdef Entry* e
+    if stop_at_head(signal) != CTL_STOP or values_left(outer) < 2:
+        return False
+    e = head_entry(signal)
+    peek(u, 0)
+    arrive(u, e.ctl_stamp)
+    remove_values(outer, 1)
+    if (<RepeatState*> u.state).lookahead:
+        peek(u, 0)
+    put_ctl(u.outputs[0], CTL_STOP, u.clock + 1)
+    remove_ctl(signal)
+    tick(u, u.ii)
+    return True
 
 
 cdef void run_level_write(Unit* u) noexcept nogil:
@@ -94,7 +126,10 @@ cdef void run_level_write(Unit* u) noexcept nogil:
     while True:
         n = values_left(c)
         if n == 0 or head_entry(c).kind == ABSENT:
-            if not step_level_write(u):
+            if n == 0 and stop_at_head(c):
+                if not _write_stop(u, s, c):
+                    return
+            elif not step_level_write(u):
                 return
             continue
         if not reserve_coordinates(u, s, n):
@@ -114,6 +149,17 @@ cdef void run_level_write(Unit* u) noexcept nogil:
         remove_values(c, n)
 
 
+cdef inline bint _write_stop(Unit* u, LevelWriteState* s, Chan* c) noexcept nogil:
+    cdef Entry* e = head_entry(c)
+    arrive(u, e.ctl_stamp)
+    if e.ctl >> 3 & 7 == 0:
+        if not close_segment(u, s):
+            return False
+        tick(u, u.ii)
+    remove_ctl(c)
+    return True
+
+
 cdef void run_val_write(Unit* u) noexcept nogil:
     """val_write without references: append a run of numbers."""
     cdef ValWriteState* s = <ValWriteState*> u.state
@@ -123,7 +169,10 @@ cdef void run_val_write(Unit* u) noexcept nogil:
     while True:
         n = values_left(c) if u.phase == 0 else 0
         if n == 0:
-            if not step_val_write(u):
+            if u.phase == 0 and stop_at_head(c):
+                arrive(u, head_entry(c).ctl_stamp)
+                remove_ctl(c)
+            elif not step_val_write(u):
                 return
             continue
         if s.positions >= 0 and s.count + n > s.positions:

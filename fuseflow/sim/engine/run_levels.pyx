@@ -4,46 +4,73 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fuseflow.sim.engine.levels cimport (
-    LOCATE_PARENT, SCAN_FIBER, SCAN_LOOK, SCAN_NEXT, step_locate, step_scan,
+    LOCATE_PARENT, SCAN_FIBER, SCAN_LOOK, SCAN_NEXT, enter_fiber, step_locate, step_scan,
 )
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_CRD
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, INTS, NUMBERS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, has, head_entry,
-    head_stamp, put_ctl, remove_values, values_left,
+    ABSENT, CTL_STOP, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry, head_int,
+    put_ctl, remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport (
     Times, arrivals, fire, forward, later, send_ints, send_missing, send_range,
 )
 from fuseflow.sim.engine.states cimport DENSE, LocateState, ScanState
-from fuseflow.sim.engine.unit cimport Unit, fault, has_room, peek, tick, wait_token
+from fuseflow.sim.engine.unit cimport Unit, arrive, fault, has_room, pass_stop, peek, tick
 
 
 cdef void run_scan(Unit* u) noexcept nogil:
-    """scan and full: send what is left of a fiber at once."""
+    """scan and full: send what is left of a fiber at once, and its stop with it if that is clear.
+    """
     cdef ScanState* s = <ScanState*> u.state
-    cdef Times t
-    cdef int64_t n
+    cdef Chan* c = u.inputs[0]
     while True:
-        n = s.end - s.at
-        if u.phase != SCAN_FIBER or n == 0:
-            if not step_scan(u):
-                return
-            continue
         if not has_room(u):
             return
-        t.explicit = False
-        t.strict = False
-        t.first = u.clock
-        t.slope = u.ii
-        tick(u, n * u.ii)
-        if s.format == DENSE:
-            send_range(u.outputs[0], s.at, 1, n, &t)
-        else:
-            send_ints(u.outputs[0], s.coordinates + s.at, NULL, n, &t)
-        if u.n_out > 1:
-            send_range(u.outputs[1], s.origin + s.at, 1, n, &t)
-        s.at = s.end
-        u.phase = SCAN_LOOK
+        if u.phase == SCAN_NEXT and values_left(c) >= 2 and head_entry(c).kind != ABSENT:
+            peek(u, 0)
+            if not enter_fiber(u, s, 0 if s.parents < 0 else head_int(c)):
+                return
+            remove_values(c, 1)
+            _send_fiber(u, s)
+            peek(u, 0)
+            _send_stop(u)
+        elif u.phase == SCAN_FIBER and s.at < s.end:
+            _send_fiber(u, s)
+            u.phase = SCAN_LOOK
+        elif not step_scan(u):
+            return
+
+
+cdef inline void _send_fiber(Unit* u, ScanState* s) noexcept nogil:
+    """Send the rest of the fiber under way, a value per iteration."""
+    cdef int64_t n = s.end - s.at
+    cdef Times t
+    if n == 0:
+        return
+    t.explicit = False
+    t.strict = False
+    t.private = False
+    t.stamps = NULL
+    t.block = NULL
+    t.first = u.clock
+    t.slope = u.ii
+    tick(u, n * u.ii)
+    if s.format == DENSE:
+        send_range(u.outputs[0], s.at, 1, n, &t)
+    else:
+        send_ints(u.outputs[0], s.coordinates + s.at, NULL, n, &t)
+    if u.n_out > 1:
+        send_range(u.outputs[1], s.origin + s.at, 1, n, &t)
+    s.at = s.end
+
+
+cdef inline void _send_stop(Unit* u) noexcept nogil:
+    """End a fiber before another one."""
+    cdef int32_t k
+    for k in range(u.n_out):
+        if u.outputs[k] is not NULL:
+            put_ctl(u.outputs[k], CTL_STOP, u.clock + 1)
+    tick(u, u.ii)
 
 
 cdef void run_locate(Unit* u) noexcept nogil:
@@ -53,21 +80,13 @@ cdef void run_locate(Unit* u) noexcept nogil:
     cdef int64_t n
     cdef int32_t port
     while True:
-        n = 0
-        if u.phase == LOCATE_PARENT:
-            n = values_left(u.inputs[0])
-            for port in range(1, u.n_in):
-                if u.inputs[port] is not NULL and n > 0:
-                    if port == 1:
-                        n = n if values_left(u.inputs[1]) else 0
-                    else:
-                        n = min(n, values_left(u.inputs[port]))
-        if n == 0 or head_entry(u.inputs[0]).kind == ABSENT:
-            if not step_locate(u):
-                return
-            continue
         if not has_room(u):
             return
+        n = _locatable(u) if u.phase == LOCATE_PARENT else 0
+        if n == 0:
+            if not (u.phase == LOCATE_PARENT and _close_located(u)) and not step_locate(u):
+                return
+            continue
         if n > RUN_LIMIT:
             n = RUN_LIMIT
         if u.inputs[1] is not NULL:
@@ -84,6 +103,39 @@ cdef void run_locate(Unit* u) noexcept nogil:
             forward(u.outputs[port], head_entry(u.inputs[port]), u.inputs[port].pos, n, &t, False)
             remove_values(u.inputs[port], n)
         remove_values(u.inputs[0], n)
+
+
+cdef inline int64_t _locatable(Unit* u) noexcept nogil:
+    """Return how many coordinates can be located at once below the parent at the head."""
+    cdef int64_t n = values_left(u.inputs[0])
+    cdef int32_t port
+    if n == 0 or head_entry(u.inputs[0]).kind == ABSENT:
+        return 0
+    if u.inputs[1] is not NULL and values_left(u.inputs[1]) == 0:
+        return 0
+    for port in range(2, u.n_in):
+        n = min(n, values_left(u.inputs[port]))
+    return n
+
+
+cdef inline bint _close_located(Unit* u) noexcept nogil:
+    """Pass the stop of a list before another one; False if that is not what comes."""
+    cdef Chan* c = u.inputs[0]
+    cdef Chan* parent = u.inputs[1]
+    cdef uint8_t stop = stop_at_head(c)
+    if u.n_in > 2 or not stop:
+        return False
+    if parent is not NULL:
+        if stop != CTL_STOP or values_left(parent) == 0:
+            return False
+        peek(u, 1)
+    arrive(u, head_entry(c).ctl_stamp)
+    if u.outputs[1] is not NULL:
+        put_ctl(u.outputs[1], stop, u.clock + 1)
+    if parent is not NULL:
+        remove_values(parent, 1)
+    pass_stop(u, c, u.outputs[0])
+    return True
 
 
 cdef bint _send_locations(Unit* u, LocateState* s, int64_t n, Times* t) noexcept nogil:

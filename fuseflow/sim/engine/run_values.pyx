@@ -6,8 +6,8 @@ from libc.string cimport memcpy
 
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF, Block
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, INTS, NUMBERS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry,
-    remove_values, values_left,
+    ABSENT, CTL_STOP, INTS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry,
+    put_number, remove_ctl, remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport (
     Times, arrivals, begin_drain, drain, fire, later, send_numbers,
@@ -16,8 +16,10 @@ from fuseflow.sim.engine.scalar cimport Function, apply1, apply2, combine, large
 from fuseflow.sim.engine.states cimport (
     FOLD_ADD, FOLD_MAX, AluState, ArrayState, Fold, ReduceState,
 )
-from fuseflow.sim.engine.unit cimport Unit, fault, has_room
-from fuseflow.sim.engine.values cimport REDUCE_TAKE, fold, step_alu, step_array, step_reduce
+from fuseflow.sim.engine.unit cimport Unit, arrive, fault, has_room, pass_stop, tick
+from fuseflow.sim.engine.values cimport (
+    REDUCE_TAKE, finish_total, fold, step_alu, step_array, step_reduce,
+)
 
 
 cdef inline int64_t _strip(Chan* c, int64_t n) noexcept nogil:
@@ -36,13 +38,15 @@ cdef void run_array(Unit* u) noexcept nogil:
     cdef Entry* e
     cdef int64_t n
     while True:
-        n = values_left(c) if u.phase == 0 else 0
-        if n == 0:
-            if not step_array(u):
-                return
-            continue
         if not has_room(u):
             return
+        n = values_left(c) if u.phase == 0 else 0
+        if n == 0:
+            if u.phase == 0 and stop_at_head(c):
+                pass_stop(u, c, u.outputs[0])
+            elif not step_array(u):
+                return
+            continue
         e = head_entry(c)
         if e.kind == INTS:
             n = _strip(u.outputs[0], n)
@@ -102,15 +106,15 @@ cdef void run_alu(Unit* u) noexcept nogil:
     cdef const float* left
     cdef const float* right = NULL
     while True:
+        if not has_room(u):
+            return
         n = values_left(a) if u.phase == 0 else 0
         if b is not NULL and n > 0:
             n = min(n, values_left(b))
         if n == 0:
-            if not step_alu(u):
+            if not (u.phase == 0 and _pass_stops(u, a, b)) and not step_alu(u):
                 return
             continue
-        if not has_room(u):
-            return
         n = _strip(u.outputs[0], n)
         t = arrivals(a)
         if b is not NULL:
@@ -124,6 +128,20 @@ cdef void run_alu(Unit* u) noexcept nogil:
         remove_values(a, n)
         if b is not NULL:
             remove_values(b, n)
+
+
+cdef inline bint _pass_stops(Unit* u, Chan* a, Chan* b) noexcept nogil:
+    """Pass a stop that all operands show; False if they do not."""
+    cdef uint8_t stop = stop_at_head(a)
+    if not stop:
+        return False
+    if b is not NULL:
+        if stop_at_head(b) != stop:
+            return False
+        arrive(u, head_entry(b).ctl_stamp)
+        remove_ctl(b)
+    pass_stop(u, a, u.outputs[0])
+    return True
 
 
 cdef void _compute_run(Unit* u, AluState* s, const float* a, int64_t step_a, const float* b,
@@ -159,13 +177,13 @@ cdef void run_reduce(Unit* u) noexcept nogil:
     cdef Entry* e
     cdef int64_t n, cost
     while True:
-        n = values_left(c) if u.phase == REDUCE_TAKE else 0
-        if n == 0:
-            if not step_reduce(u):
-                return
-            continue
         if not has_room(u):
             return
+        n = values_left(c) if u.phase == REDUCE_TAKE else 0
+        if n == 0:
+            if not (u.phase == REDUCE_TAKE and _close_total(u, s, c)) and not step_reduce(u):
+                return
+            continue
         e = head_entry(c)
         cost = u.ii
         if e.kind == ABSENT:
@@ -179,6 +197,24 @@ cdef void run_reduce(Unit* u) noexcept nogil:
         begin_drain(u, cost, n)
         drain(u, &t, cost, n)
         remove_values(c, n)
+
+
+cdef inline bint _close_total(Unit* u, ReduceState* s, Chan* c) noexcept nogil:
+    """Send the total of a list in the middle of its outer list; False if it is another case."""
+    cdef int64_t i
+    if stop_at_head(c) != CTL_STOP or s.extent >= 0 or s.fold_columns:
+        return False
+    if u.n_in > 1 and u.inputs[1] is not NULL:
+        return False
+    arrive(u, head_entry(c).ctl_stamp)
+    finish_total(s, c.width)
+    put_number(u.outputs[0], s.total, u.clock + u.latency)
+    for i in range(c.width):
+        s.total[i] = s.init
+    s.count = 0
+    remove_ctl(c)
+    tick(u, u.ii)
+    return True
 
 
 cdef void fold_run(Fold op, float* total, const float* values, int64_t step, int64_t n,

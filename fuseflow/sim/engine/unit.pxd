@@ -11,8 +11,8 @@ from libc.string cimport memcpy
 
 from fuseflow.sim.engine.pool cimport FAULT_MISALIGNED, FaultCode, Pool, set_fault
 from fuseflow.sim.engine.ring cimport (
-    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int, head_number,
-    head_stamp, is_full, put_ctl, put_int, put_missing, put_number, remove_token,
+    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, Entry, has, head_ctl, head_int, head_number,
+    head_stamp, is_full, put_ctl, put_int, put_missing, put_number, remove_ctl, remove_token,
 )
 
 
@@ -203,6 +203,22 @@ cdef inline void send(Chan* c, Emission* s, int64_t stamp) noexcept nogil:
         put_number(c, s.number, stamp)
     else:
         put_int(c, s.data, stamp)
+
+
+cdef inline void arrive(Unit* u, int64_t stamp) noexcept nogil:
+    """Let the clock reach a stamp."""
+    if stamp > u.clock:
+        u.clock = stamp
+
+
+cdef inline void pass_stop(Unit* u, Chan* c, Chan* out) noexcept nogil:
+    """Pass the stop at the head of c on, in one iteration; for unbounded channels."""
+    cdef Entry* e = &c.ring[c.head & c.mask]
+    arrive(u, e.ctl_stamp)
+    if out is not NULL:
+        put_ctl(out, e.ctl, u.clock + 1)
+    remove_ctl(c)
+    tick(u, u.ii)
 
 
 cdef inline bint flush(Unit* u) noexcept nogil:
