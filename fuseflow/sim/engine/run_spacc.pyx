@@ -5,11 +5,12 @@ from libc.stdint cimport int32_t, int64_t
 
 from fuseflow.sim.engine.accumulate cimport MAX_ORDER, add_entry, leave_strip, step_spacc
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, RANGE, Chan, Entry, entry_int, head_entry, head_int, remove_values, values_left,
+    ABSENT, CTL_STOP, RANGE, Chan, Entry, entry_int, head_entry, head_int, remove_ctl,
+    remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport Times, arrivals, begin_drain, drain
 from fuseflow.sim.engine.strip cimport STRIP_LIMIT, strip_add, strip_add_range, strip_reserve
-from fuseflow.sim.engine.unit cimport Unit, has_room, peek
+from fuseflow.sim.engine.unit cimport Unit, arrive, has_room, peek, tick
 from fuseflow.sim.engine.values cimport REDUCE_TAKE
 
 
@@ -18,14 +19,13 @@ cdef void run_spacc(Unit* u) noexcept nogil:
     cdef SpaccState* s = <SpaccState*> u.state
     cdef int64_t n
     while True:
-        n = _leaves(u, s) if u.phase == REDUCE_TAKE else 0
-        if n == 0:
-            if not step_spacc(u):
-                return
-            continue
         if not has_room(u):
             return
-        if not _combine(u, s, n):
+        n = _leaves(u, s) if u.phase == REDUCE_TAKE else 0
+        if n > 0:
+            if not _combine(u, s, n):
+                return
+        elif not (u.phase == REDUCE_TAKE and _close_fiber(u, s)) and not step_spacc(u):
             return
 
 
@@ -36,6 +36,29 @@ cdef int64_t _leaves(Unit* u, SpaccState* s) noexcept nogil:
         if s.expected[j] or values_left(u.inputs[j]) == 0 or head_entry(u.inputs[j]).kind == ABSENT:
             return 0
     return min(values_left(u.inputs[s.order]), values_left(u.inputs[s.order + 1]))
+
+
+cdef bint _close_fiber(Unit* u, SpaccState* s) noexcept nogil:
+    """Retire the end of a fiber and the coordinate above it; False if it is another case."""
+    cdef Chan* crd = u.inputs[s.order]
+    cdef Chan* val = u.inputs[s.order + 1]
+    cdef int32_t j
+    if stop_at_head(crd) != CTL_STOP or stop_at_head(val) != CTL_STOP or s.expected[s.order]:
+        return False
+    for j in range(s.order):
+        if s.expected[j] or values_left(u.inputs[j]) == 0 or head_entry(u.inputs[j]).kind == ABSENT:
+            return False
+    for j in range(s.order):
+        peek(u, j)
+    arrive(u, head_entry(crd).ctl_stamp)
+    arrive(u, head_entry(val).ctl_stamp)
+    remove_ctl(crd)
+    remove_ctl(val)
+    remove_values(u.inputs[s.order - 1], 1)
+    s.open[s.order] = False
+    s.open[s.order - 1] = True
+    tick(u, u.ii)
+    return True
 
 
 cdef bint _combine(Unit* u, SpaccState* s, int64_t n) noexcept nogil:
