@@ -24,6 +24,7 @@ from fuseflow.wire.files import replace_file
 from fuseflow.wire.hardware import format_hardware, parse_hardware, read_hardware
 from fuseflow.wire.header import Provenance, StageRecord
 from fuseflow.wire.rules import WIRE_RULES
+from fuseflow.wire.schedule import read_schedule, schedule_to_textproto
 
 __all__ = [
     "WIRE_RULES",
@@ -41,7 +42,9 @@ __all__ = [
     "read_einsum_graph",
     "read_hardware",
     "read_report",
+    "read_schedule",
     "replace_file",
+    "schedule_to_textproto",
     "view_artifact",
     "view_source",
     "write_artifact",
