@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -42,12 +41,11 @@ def _twin() -> Simulator:
 
 def _engine() -> Simulator:
     try:
-        module = importlib.import_module("fuseflow.sim.engine")
+        from fuseflow.sim.engine import run_engine
     except ImportError as error:
         message = f"the compiled engine cannot be loaded: {error}"
         raise UsageError("U310 no-engine", message, fix="make build, or use the twin") from error
-    run: Simulator = module.run_engine
-    return run
+    return run_engine
 
 
 SIMULATORS: Mapping[str, Callable[[], Simulator]] = {"engine": _engine, "twin": _twin}

@@ -15,7 +15,7 @@ from fuseflow.sim import faults
 from fuseflow.sim.machine import Machine
 from fuseflow.sim.result import Blocked, DeadlockInfo, MachineResult, UnitResult
 from fuseflow.sim.twin.fifo import Fifo
-from fuseflow.sim.twin.ops import Copy, Emit, Op
+from fuseflow.sim.twin.ops import Discard, Emit, Peek, Take
 from fuseflow.sim.twin.process import Process
 from fuseflow.sim.twin.rules import RULES
 
@@ -118,24 +118,15 @@ def _explain(processes: list[Process], fifos: list[Fifo]) -> DeadlockInfo:
 
 
 def _blocked(process: Process, index: int) -> Blocked:
-    op = process.waiting
-    assert op is not None
-    port = _full_port(process, op) if isinstance(op, Emit | Copy) else op.port  # type: ignore[union-attr]
-    is_slot = isinstance(op, Emit | Copy)
-    channels = process.unit.outputs if is_slot else process.unit.inputs
-    fifo = (process.outputs if is_slot else process.inputs)[port]
+    """Describe what a stuck unit waits for."""
+    match process.waiting:
+        case Peek(port) | Take(port) | Discard(port):
+            ends, channels, waits_for = process.inputs, process.unit.inputs, "token"
+        case Emit(port):
+            ends, channels, waits_for = process.outputs, process.unit.outputs, "slot"
+        case _:  # a copy: some output is full
+            ends, channels, waits_for = process.outputs, process.unit.outputs, "slot"
+            port = next(i for i, fifo in enumerate(ends) if fifo and not fifo.has_room)
+    fifo = ends[port]
     assert fifo is not None
-    return Blocked(
-        unit=index,
-        port=port,
-        channel=channels[port],
-        waits_for="slot" if is_slot else "token",
-        clock=process.clock,
-        index=fifo.sent,
-    )
-
-
-def _full_port(process: Process, op: Op) -> int:
-    if isinstance(op, Emit):
-        return op.port
-    return next(i for i, fifo in enumerate(process.outputs) if fifo and not fifo.has_room)
+    return Blocked(index, port, channels[port], waits_for, process.clock, fifo.sent)
