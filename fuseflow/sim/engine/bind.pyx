@@ -21,11 +21,12 @@ from fuseflow.sim.engine.levels cimport step_locate, step_scan
 from fuseflow.sim.engine.merge cimport step_join
 from fuseflow.sim.engine.pool cimport pool_take
 from fuseflow.sim.engine.replay cimport step_replay
-from fuseflow.sim.engine.ring cimport Chan
+from fuseflow.sim.engine.ring cimport RUN_LIMIT, Chan
 from fuseflow.sim.engine.run_ends cimport (
     run_broadcast, run_level_write, run_repeat, run_repsig, run_val_write,
 )
 from fuseflow.sim.engine.run_spacc cimport run_spacc
+from fuseflow.sim.engine.run_join cimport run_join
 from fuseflow.sim.engine.run_levels cimport run_locate, run_scan
 from fuseflow.sim.engine.run_values cimport run_alu, run_array, run_reduce
 from fuseflow.sim.engine.scalar cimport Function
@@ -188,6 +189,9 @@ cdef class Binder:
             s.payloads[j] = params.payloads[j]
             s.last[j] = -1
             port += 1 + s.payloads[j]
+        s.batch_crd = <int64_t*> _take(self.u, RUN_LIMIT * sizeof(int64_t))
+        s.batch_time = <int64_t*> _take(self.u, RUN_LIMIT * sizeof(int64_t))
+        s.batch_at = <int32_t*> _take(self.u, s.arity * RUN_LIMIT * sizeof(int32_t))
 
     def _bind_repeat(self, params):
         cdef RepeatState* s = <RepeatState*> _take(self.u, sizeof(RepeatState))
@@ -388,6 +392,8 @@ cdef void _choose_run(Unit* u) noexcept:
         u.run = run_alu
     elif u.step is step_reduce:
         u.run = run_reduce
+    elif u.step is step_join:
+        u.run = run_join
     elif u.step is step_spacc:
         u.run = run_spacc
         spacc = <SpaccState*> u.state

@@ -4,4 +4,11 @@
 from fuseflow.sim.engine.unit cimport Unit
 
 
+cdef enum JoinPhase:
+    JOIN_PEEK
+    JOIN_CRD
+    JOIN_INPUT
+    JOIN_SEND
+
+
 cdef bint step_join(Unit* u) noexcept nogil

@@ -14,13 +14,6 @@ from fuseflow.sim.engine.unit cimport (
 )
 
 
-cdef enum JoinPhase:
-    JOIN_PEEK
-    JOIN_CRD
-    JOIN_INPUT
-    JOIN_SEND
-
-
 cdef bint step_join(Unit* u) noexcept nogil:
     """join: one distinct coordinate of the inputs per iteration, kept or not."""
     cdef JoinState* s = <JoinState*> u.state

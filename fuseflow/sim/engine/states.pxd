@@ -65,6 +65,10 @@ cdef struct JoinState:
     int64_t last[MAX_ARITY]  # coordinate before, -1 at the start of a list
     int64_t mask  # inputs whose head is the smallest coordinate
     bint kept
+    # A batch of the rule by runs, RUN_LIMIT long.
+    int64_t* batch_crd
+    int64_t* batch_time
+    int32_t* batch_at  # per input: position of its value in the run, -1 where it has none
 
 
 cdef struct RepeatState:

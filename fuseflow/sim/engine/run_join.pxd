@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+"""Rule by runs of the join."""
+
+from fuseflow.sim.engine.unit cimport Unit
+
+
+cdef void run_join(Unit* u) noexcept nogil
