@@ -3,7 +3,7 @@
 
 Nothing here prints: an error is formatted once, by the command line. Rule ids are stable and are
 what tests match: `U` usage, `I` import, `E` einsum graph, `P` pass or schedule, `D` dataflow
-graph, `W` wire, `S` simulator.
+graph, `W` wire, `S` simulator, `X` interchange with other tools.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ __all__ = [
     "Finding",
     "FuseflowError",
     "GraphError",
+    "InterchangeError",
     "LimitError",
     "Location",
     "ModelError",
@@ -110,6 +111,10 @@ class ScheduleError(FuseflowError):
 
 class WireError(FuseflowError):
     """Bytes are not what they should be: wrong kind, truncated, unknown version."""
+
+
+class InterchangeError(FuseflowError):
+    """A foreign file cannot be read, or a program cannot be written in a foreign format."""
 
 
 class CheckFailedError(FuseflowError):
