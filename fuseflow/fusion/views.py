@@ -131,7 +131,7 @@ class _Binder:
             known = self._bound_through_operands(op)
             binding = [
                 known.get(index) or self._fresh(index, size)
-                for index, size in zip(op.output.indices, self.values[name].shape, strict=True)
+                for index, size in zip(op.output.indices, self.values[name].counts, strict=True)
             ]
             self._request(name, tuple(binding), None)
         self.graph.outputs[name] = self.by_value[name][0]
@@ -150,21 +150,25 @@ class _Binder:
 
     def _viewed_below(
         self, op: Einsum, indices: Sequence[str]
-    ) -> Iterator[tuple[list[str | None], View]]:
+    ) -> Iterator[tuple[tuple[str | None, ...], View]]:
         """Yield the views of what an operation is computed from, nearest first.
 
         With each view comes, for every dimension, the index of `op` that runs along it; None if it
-        is not one of `indices`.
+        is not one of `indices`. A value that is reached in the same way twice comes once, as in a
+        ladder of diamonds the number of paths doubles at every rung.
         """
-        trail = [(a, {i: i for i in indices}) for a in op.operands]
-        for access, back in trail:
-            for known in self.by_value.get(access.value, []):
-                yield [back.get(index) for index in access.indices], known
-            inner = self.producer.get(access.value)
-            if inner is not None:
-                outer = zip(inner.output.indices, access.indices, strict=True)
-                mapped = {index: back[name] for index, name in outer if name in back}
-                trail += [(operand, mapped) for operand in inner.operands if mapped]
+        trail = [(a.value, _among(a.indices, indices)) for a in op.operands]
+        passed: set[tuple[str, tuple[str | None, ...]]] = set()
+        for value, names in trail:
+            if (value, names) in passed:
+                continue
+            passed.add((value, names))
+            for known in self.by_value.get(value, []):
+                yield names, known
+            inner = self.producer.get(value)
+            if inner is not None and any(names):
+                back = dict(zip(inner.output.indices, names, strict=True))
+                trail += [(a.value, tuple(map(back.get, a.indices))) for a in inner.operands]
 
     def _bind_operands(self, view: View) -> None:
         op = view.op
@@ -210,7 +214,7 @@ class _Binder:
         return {}
 
     def _extents(self, access: Access) -> Iterable[tuple[str, int]]:
-        return zip(access.indices, self.values[access.value].shape, strict=True)
+        return zip(access.indices, self.values[access.value].counts, strict=True)
 
     def _request(self, name: str, binding: tuple[str, ...], consumer: View | None) -> View:
         views = self.by_value.setdefault(name, [])
@@ -233,6 +237,11 @@ class _Binder:
             name = f"{index}{count}" if index[-1].isalpha() else f"{index}_{count}"
         self.graph.classes[name] = size
         return name
+
+
+def _among(names: Sequence[str], wanted: Sequence[str]) -> tuple[str | None, ...]:
+    """Replace the names that are not wanted by None."""
+    return tuple(name if name in wanted else None for name in names)
 
 
 def _downstream(view: View) -> set[View]:
