@@ -42,6 +42,8 @@ __all__ = [
     "SpaccAttrs",
     "Stream",
     "StreamKind",
+    "TileAxes",
+    "TileOp",
     "ValDropAttrs",
     "ValWriteAttrs",
 ]
@@ -168,12 +170,38 @@ class ArrayAttrs:
 
 
 @dataclass(frozen=True, slots=True)
+class TileAxes:
+    """The axes of one tile, as positions in `TileOp.sizes`; empty for a number."""
+
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TileOp:
+    """How an ALU handles tiles: a small einsum over the axes `sizes`.
+
+    The function is applied at every point of the axes that the operands have, and the axes that
+    `result` lacks are folded with the reduction `fold`, in ascending order. A matrix product of
+    tiles is mul with operands (0, 2) and (2, 1), result (0, 1) and fold "add".
+    """
+
+    sizes: tuple[int, ...]
+    operands: tuple[TileAxes, ...]
+    result: TileAxes
+    fold: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AluAttrs:
-    """alu: `fn` of one or two value streams; `fills` replace missing operands, one each."""
+    """alu: `fn` of one or two value streams; `fills` replace missing operands, one each.
+
+    Without `tile_op` numbers are combined, or tiles of equal shape element by element.
+    """
 
     fn: str
     fills: tuple[float, ...]
     parameters: tuple[float, ...] = ()
+    tile_op: TileOp | None = None
 
 
 @dataclass(frozen=True, slots=True)

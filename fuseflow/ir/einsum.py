@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from fuseflow.ir.tensor import Format, Tensor
+from fuseflow.ir.tensor import Format, Tensor, tile_counts
 
 __all__ = ["Access", "Einsum", "EinsumGraph", "Output", "Role", "SourceLoc", "Value"]
 
@@ -64,7 +64,8 @@ class Value:
 
     `format` None leaves the choice to the fusion stage. `fill` is the value of everything that is
     not stored; for intermediates the fusion stage derives it. `origin` says which rule decided the
-    sparsity of this tensor ("user", "layout", "zeros", "dense", ...).
+    sparsity of this tensor ("user", "layout", "zeros", "dense", ...). `tile` has the extent of a
+    tile along each dimension if values are tiles; a format and a tensor have the same one.
     """
 
     name: str
@@ -75,6 +76,12 @@ class Value:
     fill: float = 0.0
     tensor: Tensor | None = None
     origin: str = ""
+    tile: tuple[int, ...] = ()
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Return the number of coordinates along each dimension: of elements, or of tiles."""
+        return tile_counts(self.shape, self.tile)
 
 
 @dataclass(frozen=True, slots=True)

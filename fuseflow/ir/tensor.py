@@ -26,6 +26,7 @@ __all__ = [
     "dense_format",
     "tensor_from_coordinates",
     "tensor_from_dense",
+    "tile_counts",
 ]
 
 Array = npt.NDArray[np.generic]
@@ -48,8 +49,8 @@ class LevelFormat(enum.StrEnum):
 class Format:
     """Level formats in storage order, the dimension each level stores, and the tile of a value.
 
-    `tile` is empty for scalar values; otherwise one token carries an array of that shape, and
-    dimensions count tiles.
+    `tile` is empty for scalar values; otherwise it has one extent per dimension, one token carries
+    an array of that shape, and the coordinates of a level count tiles.
     """
 
     levels: tuple[LevelFormat, ...]
@@ -73,6 +74,11 @@ class Format:
     def is_dense(self) -> bool:
         """True if no level can omit a coordinate."""
         return not any(level.is_stored for level in self.levels)
+
+
+def tile_counts(shape: tuple[int, ...], tile: tuple[int, ...]) -> tuple[int, ...]:
+    """Return how many tiles cover each dimension; without a tile, its extent."""
+    return tuple(-(-n // t) for n, t in zip(shape, tile, strict=True)) if tile else shape
 
 
 def dense_format(order: int) -> Format:
@@ -106,7 +112,9 @@ class Level:
 class Tensor:
     """A tensor with its data. `values` is f32 of shape [positions, *tile], None for a pattern.
 
-    A pattern tensor (a mask) stores no values: every stored entry is 1.
+    A pattern tensor (a mask) stores no values: every stored entry is 1. `shape` counts elements
+    also where there are tiles; the last tile of a dimension may reach beyond it, and holds `fill`
+    there.
     """
 
     shape: tuple[int, ...]
@@ -145,13 +153,17 @@ class Tensor:
         return out
 
     def to_dense(self) -> npt.NDArray[np.float32]:
-        """Return the dense array that this tensor denotes (scalar values only)."""
-        if self.tile:
-            raise ValueError("a tiled tensor must be untiled first")
-        out = np.full(self.shape, self.fill, dtype=np.float32)
+        """Return the dense array that this tensor denotes."""
+        tile = self.tile or (1,) * len(self.shape)
+        counts = tile_counts(self.shape, tile)
+        out = np.full((*counts, *tile), self.fill, dtype=np.float32)
         index = tuple(self.coordinates().T) or (np.newaxis,)  # a scalar has one stored entry too
-        out[index] = 1.0 if self.values is None else self.values
-        return out
+        values = np.ones(1, np.float32) if self.values is None else self.values
+        out[index] = values.reshape(-1, *tile)
+        order = len(self.shape)
+        interleaved = out.transpose([axis for d in range(order) for axis in (d, order + d)])
+        padded = interleaved.reshape([c * t for c, t in zip(counts, tile, strict=True)])
+        return np.asarray(padded[tuple(slice(extent) for extent in self.shape)])
 
 
 def _descend(level: Level, parents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -239,33 +251,36 @@ def tensor_from_coordinates(
     """Store a list of entries in a format.
 
     Args:
-        shape: extents of the logical dimensions.
-        coordinates: i64 [entries, order], logical dimensions, each tuple at most once, any order.
-        values: f32 [entries], or None for a pattern.
+        shape: extents of the logical dimensions, in elements.
+        coordinates: i64 [entries, order], logical dimensions, each tuple at most once, any order;
+            they count tiles if the format has some.
+        values: f32 [entries, *tile], or None for a pattern.
         fmt: dense and compressed levels only; below a dense level absent entries hold `fill`.
         fill: the value of everything that is not listed.
 
     Raises:
         ValueError: if the format does not fit, or a pattern ends in a dense level.
     """
-    if len(fmt.levels) != len(shape) or fmt.tile or LevelFormat.SINGLETON in fmt.levels:
+    if len(fmt.levels) != len(shape) or LevelFormat.SINGLETON in fmt.levels:
         raise ValueError(f"format {fmt} does not fit a list of entries of order {len(shape)}")
     stored = coordinates[:, list(fmt.mode_order)]
     order = np.lexsort(stored.T[::-1]) if stored.shape[1] else np.arange(len(stored))
     stored = stored[order]
     levels: list[Level] = []
+    counts = tile_counts(shape, fmt.tile)
     position, parents = np.zeros(len(stored), dtype=np.int64), 1
     for depth, (level_format, mode) in enumerate(zip(fmt.levels, fmt.mode_order, strict=True)):
-        level, position = _add_level(level_format, shape[mode], position, stored[:, depth], parents)
+        size = counts[mode]
+        level, position = _add_level(level_format, size, position, stored[:, depth], parents)
         levels.append(level)
         parents = level.positions(parents)
     if values is None:
         if parents != len(stored):
             raise ValueError("a pattern cannot end in a dense level")
-        return Tensor(shape, tuple(levels), fmt.mode_order, None, fill)
-    data = np.full(parents, fill, dtype=np.float32)
+        return Tensor(shape, tuple(levels), fmt.mode_order, None, fill, fmt.tile)
+    data = np.full((parents, *fmt.tile), fill, dtype=np.float32)
     data[position] = values[order]
-    return Tensor(shape, tuple(levels), fmt.mode_order, data, fill)
+    return Tensor(shape, tuple(levels), fmt.mode_order, data, fill, fmt.tile)
 
 
 def _add_level(

@@ -171,7 +171,8 @@ class _Walker:
         if level is not None and level >= len(fmt.levels):
             self._report(wired, "D010", f'"{tensor}" has no level {level}, only {len(fmt.levels)}')
             return None
-        return _Layout(tensor, fmt.levels, tuple(value.shape[mode] for mode in fmt.mode_order))
+        counts = value.counts
+        return _Layout(tensor, fmt.levels, tuple(counts[mode] for mode in fmt.mode_order))
 
     def _arrival(self, wired: WiredNode, port: int) -> _Cursor | None:
         stream = wired.inputs[port]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fuseflow.errors import Finding, Location
 from fuseflow.ir.einsum import Output, Value
-from fuseflow.ir.tensor import Level, LevelFormat, Tensor
+from fuseflow.ir.tensor import Level, LevelFormat, Tensor, tile_counts
 
 __all__ = ["TENSOR_RULES", "check_output", "check_value"]
 
@@ -60,6 +60,11 @@ def _problems(value: Value) -> Iterator[tuple[str, str]]:
         yield "E014", f"unknown dtype {value.dtype!r}"
     if value.format is not None and len(value.format.levels) != len(value.shape):
         yield "E015", f"format {value.format} does not fit {len(value.shape)} dimensions"
+    if value.tile and len(value.tile) != len(value.shape):
+        yield "E015", f"tile {value.tile} does not fit {len(value.shape)} dimensions"
+        return
+    if value.format is not None and value.format.tile != value.tile:
+        yield "E015", f"format {value.format} does not have the tile {value.tile}"
     if value.tensor is None:
         return
     disagreements = list(_disagreements(value, value.tensor))
@@ -91,9 +96,13 @@ def _disagreements(value: Value, tensor: Tensor) -> Iterator[str]:
         yield f"tensor is stored as {tensor.format}, the value says {value.format}"
     if not np.array_equal(tensor.fill, value.fill, equal_nan=True):
         yield f"tensor has fill {tensor.fill}, the value {value.fill}"
+    if tensor.tile != value.tile:
+        yield f"tensor has tiles of {tensor.tile}, the value of {value.tile}"
+        return
+    counts = tile_counts(tensor.shape, tensor.tile)
     for depth, (level, mode) in enumerate(zip(tensor.levels, tensor.mode_order, strict=True)):
-        if level.size != tensor.shape[mode]:
-            yield (f"level {depth} has extent {level.size}, mode {mode} has {tensor.shape[mode]}")
+        if level.size != counts[mode]:
+            yield f"level {depth} has extent {level.size}, mode {mode} has {counts[mode]}"
 
 
 def _broken_level(tensor: Tensor) -> str | None:

@@ -57,7 +57,7 @@ def _tensor(kernel: str, value: Value, parts: _Parts) -> Tensor:
     levels: list[Level] = []
     parents = 1
     for number, (kind, mode) in enumerate(zip(fmt.levels, fmt.mode_order, strict=True)):
-        level = _Stored(kernel, value.name, number, kind, value.shape[mode], parents)
+        level = _Stored(kernel, value.name, number, kind, value.counts[mode], parents)
         levels.append(level.build(parts.levels.get(number)))
         parents = levels[-1].positions(parents)
     values = None

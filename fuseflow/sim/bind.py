@@ -125,8 +125,10 @@ def _array(binder: Binder, node: Node, attrs: Any, _tile: tuple[int, ...]) -> pm
 
 
 def _alu(_binder: Binder, _node: Node, attrs: Any, tile: tuple[int, ...]) -> pm.AluParams:
-    flops = SCALAR_FUNCTIONS[attrs.fn].flops * math.prod(tile)
-    return pm.AluParams(attrs.fn, attrs.fills, attrs.parameters, flops)
+    flops, tile_op = SCALAR_FUNCTIONS[attrs.fn].flops, attrs.tile_op
+    points = math.prod(tile if tile_op is None else tile_op.sizes)
+    folds = 1 if tile_op is not None and tile_op.fold else 0
+    return pm.AluParams(attrs.fn, attrs.fills, attrs.parameters, (flops + folds) * points, tile_op)
 
 
 def _reduce(_binder: Binder, _node: Node, attrs: Any, _tile: tuple[int, ...]) -> pm.ReduceParams:
@@ -152,14 +154,14 @@ def _level_write(
 ) -> pm.LevelWriteParams:
     value, levels = binder.layout(node, attrs.tensor)
     assert value.format is not None
-    size = value.shape[value.format.mode_order[attrs.level]]
+    size = value.counts[value.format.mode_order[attrs.level]]
     return pm.LevelWriteParams(attrs.tensor, attrs.level, str(levels[attrs.level]), size)
 
 
 def _val_write(binder: Binder, node: Node, attrs: Any, _tile: tuple[int, ...]) -> pm.ValWriteParams:
     value, levels = binder.layout(node, attrs.tensor)
     all_dense = all(level is LevelFormat.DENSE for level in levels)
-    positions = int(np.prod(value.shape, dtype=np.int64)) if all_dense else None
+    positions = int(np.prod(value.counts, dtype=np.int64)) if all_dense else None
     return pm.ValWriteParams(attrs.tensor, attrs.fill, positions)
 
 

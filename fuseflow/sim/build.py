@@ -11,7 +11,7 @@ import graphlib
 from collections.abc import Mapping
 
 from fuseflow.errors import GraphError, Location
-from fuseflow.ir.dataflow import ArrayAttrs, DataflowGraph, Node, Op, Stream, StreamKind
+from fuseflow.ir.dataflow import AluAttrs, ArrayAttrs, DataflowGraph, Node, Op, Stream, StreamKind
 from fuseflow.ir.einsum import Value
 from fuseflow.ir.hardware import HardwareConfig
 from fuseflow.ir.op_specs import ports_of
@@ -127,6 +127,9 @@ class _Builder:
         """Return the shape of the values that a node makes: those it reads, or its operands'."""
         if isinstance(node.attrs, ArrayAttrs):
             return self.binder.data(node, node.attrs.tensor).tile
+        if isinstance(node.attrs, AluAttrs) and node.attrs.tile_op is not None:
+            tile_op = node.attrs.tile_op
+            return tuple(tile_op.sizes[axis] for axis in tile_op.result.axes)
         tiles = (self.channels[c].tile for c in inputs if c >= 0)
         return next((tile for tile in tiles if tile), ())
 

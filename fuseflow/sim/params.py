@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fuseflow.ir.dataflow import TileOp
 from fuseflow.sim.tokens import TokenStream
 
 __all__ = [
@@ -154,15 +155,17 @@ class ArrayParams:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AluParams:
-    """alu (a, b? -> val): `fn` is a key of SCALAR_FUNCTIONS, or "matmul" of tiles; arity = fills.
+    """alu (a, b? -> val): `fn` is a key of SCALAR_FUNCTIONS; arity = fills.
 
-    `flops` counts one application to one token (a whole tile).
+    `tile_op` says how tiles are combined, None: element by element. `flops` counts one application
+    to one token (a whole tile).
     """
 
     fn: str
     fills: tuple[Fill, ...]
     parameters: tuple[float, ...]
     flops: int
+    tile_op: TileOp | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from fuseflow.errors import Location, UsageError
-from fuseflow.ir.dataflow import AluAttrs, Node, NodeAttrs, Op, ReduceAttrs, SpaccAttrs
+from fuseflow.ir.dataflow import AluAttrs, Node, NodeAttrs, Op, ReduceAttrs, SpaccAttrs, TileOp
 from fuseflow.ir.hardware import HardwareConfig, NodeCost
 from fuseflow.ir.scalar import REDUCTIONS, SCALAR_FUNCTIONS
 from fuseflow.sim.machine import Cost
@@ -142,10 +142,19 @@ def _tile_cost(node: Node, profile: Profile, tile: tuple[int, ...]) -> Cost:
     if node.op is Op.ARRAY:
         return Cost(latency=words)
     if isinstance(node.attrs, AluAttrs):
+        if node.attrs.tile_op is not None and node.attrs.tile_op.fold:
+            return _folding_cost(node.attrs.tile_op)
         return Cost(ii=share, latency=words if len(node.attrs.fills) == 2 else tile[0])
     if node.op is Op.REDUCE:
         return Cost(ii=share, latency=words)
     return Cost(ii=share) if node.op is Op.SPACC else Cost()
+
+
+def _folding_cost(op: TileOp) -> Cost:
+    """Return the cost of a product of tiles on a systolic array, or of a fold of one tile."""
+    folded = math.prod(n for axis, n in enumerate(op.sizes) if axis not in op.result.axes)
+    result = [op.sizes[axis] for axis in op.result.axes]
+    return Cost(ii=folded, latency=max(sum(result) - len(result) + 1, 1))
 
 
 def _done_ticks(node: Node, profile: Profile) -> int:

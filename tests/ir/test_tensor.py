@@ -123,9 +123,7 @@ def test_mode_order_must_be_a_permutation() -> None:
         Format((LevelFormat.DENSE,) * 2, (0, 0))
 
 
-def test_tiled_tensor_is_not_expanded() -> None:
-    tensor = Tensor(
-        (1,), (Level(LevelFormat.DENSE, 1),), (0,), np.zeros((1, 2), np.float32), tile=(2,)
-    )
-    with pytest.raises(ValueError, match="untiled"):
-        tensor.to_dense()
+def test_tiles_beyond_the_extent_are_cut_off() -> None:
+    values = np.array([[1, 2], [3, 9]], np.float32)
+    tensor = Tensor((3,), (Level(LevelFormat.DENSE, 2),), (0,), values, tile=(2,))
+    np.testing.assert_array_equal(tensor.to_dense(), [1, 2, 3])

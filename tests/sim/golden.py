@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fuseflow.ir.dataflow import TileAxes, TileOp
 from fuseflow.ir.scalar import REDUCTIONS
 from fuseflow.sim import params as pm
 from fuseflow.sim.machine import Channel, ChannelKind, Cost, Machine, Unit, UnitKind
@@ -240,7 +241,13 @@ def _alu(params: Mapping[str, Any], arity: int, tile: tuple[int, ...]) -> pm.Alu
     fills = params.get("fill", 0)
     fills = fills if isinstance(fills, list) else [fills] * arity
     constants = (float(params["scalar"]),) if fn.endswith("_scalar") else ()
-    return pm.AluParams(fn, tuple(number(f) for f in fills), constants, int(np.prod(tile or 1)))
+    points, tile_op = int(np.prod(tile or 1)), None
+    if fn == "matmul":
+        side = tile[0]
+        fn, points = "mul", 2 * side**3
+        operands = (TileAxes((0, 2)), TileAxes((2, 1)))
+        tile_op = TileOp((side,) * 3, operands, TileAxes((0, 1)), "add")
+    return pm.AluParams(fn, tuple(number(f) for f in fills), constants, points, tile_op)
 
 
 def _reduce(params: Mapping[str, Any], tile: tuple[int, ...]) -> pm.ReduceParams:

@@ -141,11 +141,11 @@ def tiled_kernel() -> tuple[KernelBuilder, dict[str, Value]]:
     k.add(Op.VAL_WRITE, ValWriteAttrs("y"), [total, None])
     levels = (Level(LevelFormat.DENSE, 2), Level(LevelFormat.DENSE, 2))
     tiles = np.arange(24, dtype=np.float32).reshape(4, 2, 3) - 12
-    tensor = Tensor((2, 2), levels, (0, 1), tiles, tile=(2, 3))
+    tensor = Tensor((4, 6), levels, (0, 1), tiles, tile=(2, 3))
     written = kernels.result("y", (2,), "dense")
     assert written.format is not None
     written.format = replace(written.format, tile=(2, 3))
-    operand = Value("A", (2, 2), Role.INPUT, format=tensor.format, tensor=tensor)
+    operand = Value("A", (4, 6), Role.INPUT, format=tensor.format, tensor=tensor, tile=tensor.tile)
     return k, {"A": operand, "y": written}
 
 

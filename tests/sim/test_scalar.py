@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fuseflow.ir.dataflow import TileAxes, TileOp
 from fuseflow.ir.scalar import REDUCTIONS, SCALAR_FUNCTIONS, apply_scalar
-from fuseflow.sim.twin.scalar import COMBINE, SCALAR, apply, combine, fold_absent, matmul
+from fuseflow.sim.twin.scalar import COMBINE, SCALAR, apply, combine, fold_absent
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 90.0, -200.0, 1e-40, 3e38, math.inf, -math.inf]
 POINTS = [np.float32(x) for x in [*SPECIAL, math.nan]]
@@ -94,4 +95,19 @@ def test_functions_apply_to_tiles_by_element() -> None:
     np.testing.assert_array_equal(apply("add", (tile, 1.0), ()), tile + 1)
     rng = np.random.default_rng(0)
     left, right = (rng.integers(-3, 4, shape).astype(np.float32) for shape in ((2, 3), (3, 4)))
-    np.testing.assert_array_equal(matmul(left, right), left @ right)
+    product = TileOp((2, 4, 3), (TileAxes((0, 2)), TileAxes((2, 1))), TileAxes((0, 1)), "add")
+    np.testing.assert_array_equal(apply("mul", (left, right), (), product), left @ right)
+
+
+def test_tiles_broadcast_and_fold_over_their_own_axes() -> None:
+    rng = np.random.default_rng(1)
+    matrix, row = (rng.integers(-3, 4, s).astype(np.float32) for s in ((2, 3), (3,)))
+    both, column = TileAxes((0, 1)), TileAxes((1,))
+    added = TileOp((2, 3), (both, column), both)
+    np.testing.assert_array_equal(apply("add", (matrix, row), (), added), matrix + row)
+    largest = TileOp((2, 3), (both,), TileAxes((0,)), "max")
+    np.testing.assert_array_equal(apply("copy", (matrix,), (), largest), matrix.max(axis=1))
+    turned = TileOp((2, 3), (both,), TileAxes((1, 0)))
+    np.testing.assert_array_equal(apply("neg", (matrix,), (), turned), -matrix.T)
+    total = TileOp((2, 3), (both, TileAxes(())), TileAxes(()), "add")
+    assert apply("mul", (matrix, np.float32(2)), (), total) == 2 * matrix.sum()

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy import float32
 
+from fuseflow.ir.dataflow import TileOp
 from fuseflow.sim.tokens import Token
 
-__all__ = ["COMBINE", "SCALAR", "apply", "combine", "equals", "fold_absent", "matmul"]
+__all__ = ["COMBINE", "SCALAR", "apply", "combine", "equals", "fold_absent"]
 
 Number = np.float32
 INF = math.inf
@@ -137,11 +138,42 @@ COMBINE: dict[str, Callable[[Number, Number], Number]] = {
 }
 
 
-def apply(name: str, operands: tuple[Token, ...], parameters: tuple[float, ...]) -> Token:
-    """Apply a function to numbers, or to tiles element by element; "matmul" is of whole tiles."""
-    if name == "matmul":
-        return matmul(*operands)
+def apply(
+    name: str,
+    operands: tuple[Token, ...],
+    parameters: tuple[float, ...],
+    tile_op: TileOp | None = None,
+) -> Token:
+    """Apply a function to numbers, or to tiles: element by element, or as `tile_op` says."""
+    if tile_op is not None:
+        return _apply_to_tiles(name, operands, parameters, tile_op)
     return _each(lambda *values: SCALAR[name](*values, *parameters), operands)
+
+
+def _apply_to_tiles(
+    name: str, operands: tuple[Token, ...], parameters: tuple[float, ...], op: TileOp
+) -> Token:
+    """Evaluate a tile operation point by point; folded axes ascend, the last one fastest."""
+    shape = tuple(op.sizes[axis] for axis in op.result.axes)
+    folded = [axis for axis in range(len(op.sizes)) if axis not in op.result.axes]
+    arrays = [
+        np.broadcast_to(np.asarray(x, np.float32), [op.sizes[axis] for axis in tile.axes])
+        for x, tile in zip(operands, op.operands, strict=True)
+    ]
+    out = np.empty(shape, np.float32)
+    for outer in np.ndindex(shape):
+        point = dict(zip(op.result.axes, outer, strict=True))
+        total: Number | None = None
+        for inner in np.ndindex(*(op.sizes[axis] for axis in folded)):
+            point |= zip(folded, inner, strict=True)
+            values = (
+                float32(array[tuple(point[axis] for axis in tile.axes)])
+                for array, tile in zip(arrays, op.operands, strict=True)
+            )
+            made = SCALAR[name](*values, *parameters)
+            total = made if total is None else COMBINE[op.fold](total, made)
+        out[outer] = total
+    return out if shape else out[()]
 
 
 def combine(op: str, left: Token, right: Token) -> Token:
@@ -159,18 +191,6 @@ def fold_absent(op: str, acc: Token, fill: Any, absent: int) -> Token:
     elif op == "mul":
         copies = _each(lambda x: _pow(x, absent), (_number(fill),))
     return combine(op, acc, copies)
-
-
-def matmul(left: Token, right: Token) -> Token:
-    """Multiply two tiles; products are added in the order of the inner index, from the first on."""
-    rows, inner = left.shape
-    out = np.empty((rows, right.shape[1]), np.float32)
-    for i, j in np.ndindex(out.shape):
-        acc = left[i, 0] * right[0, j]
-        for k in range(1, inner):
-            acc = acc + left[i, k] * right[k, j]
-        out[i, j] = acc
-    return out
 
 
 def equals(value: Token, fill: Any) -> bool:

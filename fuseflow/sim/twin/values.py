@@ -71,7 +71,8 @@ def alu(unit: Process) -> Rule:
             pairs = zip(tokens, params.fills, strict=True)
             operands = tuple(fill if token is MISSING else token for token, fill in pairs)
             unit.flops += params.flops
-            yield Emit(0, apply(params.fn, operands, params.parameters), unit.cost.latency)
+            result = apply(params.fn, operands, params.parameters, params.tile_op)
+            yield Emit(0, result, unit.cost.latency)
         else:
             yield Emit(0, head)
         if head is DONE:
