@@ -32,10 +32,10 @@ from fuseflow.sim.engine.run_values cimport run_alu, run_array, run_reduce
 from fuseflow.sim.engine.scalar cimport Function
 from fuseflow.sim.engine.shape cimport step_hold, step_repeat
 from fuseflow.sim.engine.states cimport (
-    COMPRESSED, DENSE, FOLD_ADD, FOLD_MAX, FOLD_MIN, FOLD_MUL, MAX_ARITY, SINGLETON, AluState,
-    ArrayState, ConcatState, DropState, Fold, GatherState, HoldState, JoinState, LevelKind,
+    COMPRESSED, DENSE, FOLD_ADD, FOLD_MAX, FOLD_MIN, FOLD_MUL, MAX_ARITY, MAX_AXES, SINGLETON,
+    AluState, ArrayState, ConcatState, DropState, Fold, GatherState, HoldState, JoinState, LevelKind,
     LevelWriteState, LocateState, MaskState, ReduceState, RepeatState, ReplayState, ScanState,
-    SourceState, ValDropState, ValWriteState,
+    SourceState, TileLoop, ValDropState, ValWriteState,
 )
 from fuseflow.sim.engine.strip cimport STRIP_LIMIT, strip_reserve
 from fuseflow.sim.engine.unit cimport Unit
@@ -54,7 +54,7 @@ FUNCTIONS = {
     "max_scalar": Function.MAX_SCALAR, "min_scalar": Function.MIN_SCALAR, "mul": Function.MUL,
     "add": Function.ADD, "sub": Function.SUB, "div": Function.DIV, "max": Function.MAX,
     "min": Function.MIN, "safe_sub": Function.SAFE_SUB, "safe_div": Function.SAFE_DIV,
-    "masked": Function.MASKED, "matmul": Function.MATMUL,
+    "masked": Function.MASKED,
 }
 FOLDS = {"add": FOLD_ADD, "max": FOLD_MAX, "min": FOLD_MIN, "mul": FOLD_MUL}
 LEVELS = {"dense": DENSE, "compressed": COMPRESSED, "singleton": SINGLETON}
@@ -83,6 +83,13 @@ cdef const float* _floats(object array, list keep) except? NULL:
     cdef const float[::1] view = np.ascontiguousarray(array, np.float32).reshape(-1)
     keep.append(view)
     return &view[0] if view.shape[0] else <const float*> NULL
+
+
+cdef int _tile_step(object sizes, object axes, int axis) except -1:
+    """Return how far apart in a tile two neighbours along an axis are; 0 if it lacks the axis."""
+    if axis not in axes:
+        return 0
+    return int(np.prod([sizes[a] for a in axes[axes.index(axis) + 1:]], dtype=np.int64))
 
 
 cdef class Binder:
@@ -252,13 +259,33 @@ cdef class Binder:
         for j in range(s.arity):
             self._width(j)
             s.fills[j] = self._fill(params.fills[j], self._tile(j))
-        left = self._tile(0)
-        s.rows, s.inner, s.cols = 1, 1, int(np.prod(left))
-        if params.fn == "matmul":
-            s.rows, s.inner = left
-            s.cols = self._tile(1)[1]
-        s.operand = <float*> _take(self.u, sizeof(float) * int(np.prod(left)))
-        s.result = <float*> _take(self.u, sizeof(float) * s.rows * s.cols)
+        s.operand = <float*> _take(self.u, sizeof(float) * self._width(0))
+        if self.u.outputs[0] is not NULL:
+            s.result = <float*> _take(self.u, sizeof(float) * self.u.outputs[0].width)
+        if params.tile_op is not None:
+            s.tile = self._tile_loop(params.tile_op)
+
+    cdef TileLoop* _tile_loop(self, object op) except NULL:
+        """Lay out the loops of a tile operation: folded axes first, then those of the result."""
+        cdef TileLoop* t = <TileLoop*> _take(self.u, sizeof(TileLoop))
+        cdef int32_t place, j
+        folded = [axis for axis in range(len(op.sizes)) if axis not in op.result.axes]
+        order = [*folded, *op.result.axes]
+        if len(order) >= MAX_AXES:
+            raise ValueError(f"unit {self.unit.name}: a tile operation over {len(order)} axes")
+        for place, axis in enumerate(order):
+            t.size[place] = op.sizes[axis]
+            t.out_step[place] = _tile_step(op.sizes, op.result.axes, axis)
+            for j, tile in enumerate(op.operands):
+                t.step[j][place] = _tile_step(op.sizes, tile.axes, axis)
+        t.axes = len(order)
+        t.folded = len(folded)
+        if not op.result.axes:
+            t.size[t.axes] = 1
+            t.axes += 1
+        t.fold = <Fold> FOLDS[op.fold or "add"]
+        t.line = <float*> _take(self.u, t.size[t.axes - 1] * sizeof(float))
+        return t
 
     def _bind_reduce(self, params):
         cdef ReduceState* s = <ReduceState*> _take(self.u, sizeof(ReduceState))

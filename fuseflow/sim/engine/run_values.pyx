@@ -12,10 +12,11 @@ from fuseflow.sim.engine.ring cimport (
 from fuseflow.sim.engine.runs cimport (
     Times, arrivals, begin_drain, drain, fire, later, send_numbers,
 )
-from fuseflow.sim.engine.scalar cimport Function, apply1, apply2, combine, larger, matmul
+from fuseflow.sim.engine.scalar cimport combine, larger
 from fuseflow.sim.engine.states cimport (
     FOLD_ADD, FOLD_MAX, AluState, ArrayState, Fold, ReduceState,
 )
+from fuseflow.sim.engine.tiles cimport apply
 from fuseflow.sim.engine.unit cimport Unit, arrive, fault, has_room, pass_stop, tick
 from fuseflow.sim.engine.values cimport (
     REDUCE_TAKE, finish_total, fold, step_alu, step_array, step_reduce,
@@ -102,7 +103,7 @@ cdef void run_alu(Unit* u) noexcept nogil:
     cdef Chan* a = u.inputs[0]
     cdef Chan* b = u.inputs[1] if s.arity > 1 else NULL
     cdef Times t, other
-    cdef int64_t n, count, step_a, step_b = 0
+    cdef int64_t n, step_a, step_b = 0
     cdef const float* left
     cdef const float* right = NULL
     while True:
@@ -148,25 +149,10 @@ cdef void _compute_run(Unit* u, AluState* s, const float* a, int64_t step_a, con
                        int64_t step_b, int64_t n, Times* t) noexcept nogil:
     """Send the results of n applications; constant operands are worked on once."""
     cdef Chan* c = u.outputs[0]
-    cdef int64_t width = c.width
     cdef int64_t count = n if step_a or step_b else 1
-    cdef int64_t i
-    cdef float* place = <float*> block_space(c, count * width * sizeof(float))
-    if width == 1 and s.fn != Function.MATMUL:
-        if b is NULL:
-            apply1(s.fn, a, step_a, place, count, s.parameter)
-        else:
-            apply2(s.fn, a, step_a, b, step_b, place, count, s.parameter)
-    else:
-        for i in range(count):
-            if b is NULL:
-                apply1(s.fn, a + i * step_a, 1, place + i * width, width, s.parameter)
-            elif s.fn == Function.MATMUL:
-                matmul(a + i * step_a, b + i * step_b, place + i * width, s.rows, s.inner, s.cols)
-            else:
-                apply2(s.fn, a + i * step_a, 1, b + i * step_b, 1, place + i * width, width,
-                       s.parameter)
-    send_numbers(c, place, width if count == n else 0, c.current, n, t, u.latency)
+    cdef float* place = <float*> block_space(c, count * c.width * sizeof(float))
+    apply(s, a, step_a, b, step_b, place, count, c.width)
+    send_numbers(c, place, c.width if count == n else 0, c.current, n, t, u.latency)
 
 
 cdef void run_reduce(Unit* u) noexcept nogil:

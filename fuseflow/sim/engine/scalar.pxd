@@ -43,15 +43,12 @@ cdef enum Function:
     SAFE_SUB
     SAFE_DIV
     MASKED
-    MATMUL
 
 
 cdef void apply1(int32_t fn, const float* a, int64_t step_a, float* out, int64_t n,
                  float c) noexcept nogil
 cdef void apply2(int32_t fn, const float* a, int64_t step_a, const float* b, int64_t step_b,
                  float* out, int64_t n, float c) noexcept nogil
-cdef void matmul(const float* a, const float* b, float* out, int32_t rows, int32_t inner,
-                 int32_t cols) noexcept nogil
 
 
 cdef inline float larger(float a, float b) noexcept nogil:

@@ -140,16 +140,3 @@ cdef void apply2(int32_t fn, const float* a, int64_t step_a, const float* b, int
     else:
         for i in range(n):
             out[i] = _rare2(fn, a[i * step_a], b[i * step_b], c)
-
-
-cdef void matmul(const float* a, const float* b, float* out, int32_t rows, int32_t inner,
-                 int32_t cols) noexcept nogil:
-    """Multiply two tiles; each sum is built in the order of the inner index."""
-    cdef int32_t i, j, k
-    cdef float total
-    for i in range(rows):
-        for j in range(cols):
-            total = a[i * inner] * b[j]
-            for k in range(1, inner):
-                total = total + a[i * inner + k] * b[k * cols + j]
-            out[i * cols + j] = total

@@ -11,6 +11,10 @@ cdef enum:
     MAX_ARITY = 24  # inputs of a join: its table of masks has 2 ** inputs entries
 
 
+cdef enum:
+    MAX_AXES = 8  # axes of a tile operation
+
+
 cdef enum LevelKind:
     DENSE
     COMPRESSED
@@ -22,6 +26,17 @@ cdef enum Fold:
     FOLD_MAX
     FOLD_MIN
     FOLD_MUL
+
+
+cdef struct TileLoop:
+    # A small einsum over axes: those that the result lacks are folded, the outermost loops.
+    int32_t axes
+    int32_t folded  # axes that are folded, the first ones
+    int32_t size[MAX_AXES]
+    int32_t step[2][MAX_AXES]  # floats from point to point, by operand
+    int32_t out_step[MAX_AXES]
+    Fold fold
+    float* line  # one strip of results before it is folded
 
 
 cdef struct SourceState:
@@ -142,11 +157,9 @@ cdef struct AluState:
     int32_t fn
     int32_t arity
     const float* fills[2]
-    double parameter
+    float parameter
     int64_t flops  # of one application
-    int32_t rows
-    int32_t inner
-    int32_t cols
+    TileLoop* tile  # NULL: element by element
     float* operand  # first operand, when it was removed before the second arrived
     float* result
 

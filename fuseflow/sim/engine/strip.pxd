@@ -12,7 +12,7 @@ from fuseflow.sim.engine.states cimport Fold
 
 
 cdef enum:
-    STRIP_LIMIT = 1 << 22  # keys from here on need another store
+    STRIP_LIMIT = 4194304  # keys from here on need another store
 
 
 cdef struct Strip:

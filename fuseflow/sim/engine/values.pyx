@@ -10,10 +10,11 @@ from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF, FAULT_OVERFULL
 from fuseflow.sim.engine.ring cimport (
     CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int, head_number,
 )
-from fuseflow.sim.engine.scalar cimport Function, apply1, apply2, combine, matmul
+from fuseflow.sim.engine.scalar cimport combine
 from fuseflow.sim.engine.states cimport (
     FOLD_ADD, FOLD_MUL, AluState, ArrayState, Fold, ReduceState,
 )
+from fuseflow.sim.engine.tiles cimport apply
 from fuseflow.sim.engine.unit cimport (
     Unit, fault, finish, flush, has_room, misaligned, stage_ctl, stage_number, take, tick,
     wait_token,
@@ -93,18 +94,16 @@ cdef bint _rule_z(uint8_t a, uint8_t b) noexcept nogil:
 
 
 cdef void _compute(Unit* u, AluState* s) noexcept nogil:
-    cdef int64_t width = u.inputs[0].width
-    cdef const float* b
-    if s.arity == 1:
-        apply1(s.fn, s.operand, 1, s.result, width, s.parameter)
-    else:
-        b = head_number(u.inputs[1]) if head_ctl(u.inputs[1]) == CTL_VALUE else s.fills[1]
-        if s.fn == Function.MATMUL:
-            matmul(s.operand, b, s.result, s.rows, s.inner, s.cols)
-        else:
-            apply2(s.fn, s.operand, 1, b, 1, s.result, width, s.parameter)
+    """Stage the result of the operands at the heads; the first one was removed before."""
+    cdef const float* b = NULL
+    if s.arity > 1:
+        b = s.fills[1]
+        if head_ctl(u.inputs[1]) == CTL_VALUE:
+            b = head_number(u.inputs[1])
     u.flops += s.flops
-    stage_number(u, 0, s.result, u.latency)
+    if u.outputs[0] is not NULL:
+        apply(s, s.operand, 0, b, 0, s.result, 1, u.outputs[0].width)
+        stage_number(u, 0, s.result, u.latency)
 
 
 cdef void fold(Fold op, float* total, const float* value, int64_t width) noexcept nogil:

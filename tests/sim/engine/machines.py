@@ -16,7 +16,6 @@ from fuseflow.sim.machine import Channel, ChannelKind, Cost, Machine, Unit, Unit
 from fuseflow.sim.nested import encode
 from fuseflow.sim.tokens import DONE, MISSING, Stop, Token, TokenStream
 
-MAX_ELEMENTS = 60
 MAX_DEPTH = 4
 CRD, REF, VAL, SIG = ChannelKind.CRD, ChannelKind.REF, ChannelKind.VAL, ChannelKind.SIG
 UNARY = ("relu", "neg", "exp", "sigmoid", "gelu", "gelu_tanh", "rsqrt", "square", "copy", "tanh")
@@ -51,8 +50,10 @@ class Stream:
 class Draw:
     """One machine in the making."""
 
-    def __init__(self, seed: int, capacity: int | None, steps: int) -> None:
+    def __init__(self, seed: int, capacity: int | None, steps: int, scale: int) -> None:
         self.rng = np.random.default_rng(seed)
+        self.scale = scale
+        self.limit = 60 * scale * scale
         self.capacity = capacity
         self.units: list[Unit] = []
         self.channels: list[Channel] = []
@@ -134,7 +135,8 @@ class Draw:
     def nested(self, depth: int) -> object:
         if depth == 0:
             return 0
-        return [self.nested(depth - 1) for _ in range(0 if self.chance(0.25) else self.below(4))]
+        length = 0 if self.chance(0.25) else self.below(4 * self.scale if depth == 1 else 4)
+        return [self.nested(depth - 1) for _ in range(length)]
 
     def source(self, nested: object, shape: Shape, kind: ChannelKind) -> None:
         stream = self.stream(kind, shape, bound=6)
@@ -156,10 +158,10 @@ class Draw:
 
     def step(self) -> None:
         steps = [
-            self.scan, self.scan, self.scan, self.full, self.root, self.repeat, self.repeat, self.join,
-            self.join, self.locate, self.array, self.array, self.alu1, self.alu2, self.reduce,
-            self.spacc, self.spacc, self.spacc, self.hold, self.drop, self.mask, self.valdrop, self.lanes,
-            self.repsig, self.replay, self.concat,
+            self.scan, self.scan, self.scan, self.full, self.root, self.repeat, self.repeat,
+            self.join, self.join, self.locate, self.array, self.array, self.alu1, self.alu2,
+            self.reduce, self.spacc, self.spacc, self.spacc, self.hold, self.drop, self.mask,
+            self.valdrop, self.lanes, self.repsig, self.replay, self.concat,
         ]  # fmt: skip
         steps[self.below(len(steps))]()
 
@@ -170,8 +172,8 @@ class Draw:
         ref = self.pick(lambda s: s.kind is REF and s.shape.depth < MAX_DEPTH)
         if ref is None:
             return
-        size = 1 + self.below(5)
-        if ref.shape.elements * size > MAX_ELEMENTS:
+        size = 1 + self.below(5 * self.scale)
+        if ref.shape.elements * size > self.limit:
             return
         params, bound = self.level(ref.bound, size)
         shape = Shape(ref.shape.depth + 1, ref.shape.elements * size, ref.shape)
@@ -192,9 +194,9 @@ class Draw:
         return pm.ScanParams("compressed", size, parents, segments, crd), max(1, len(crd))
 
     def full(self) -> None:
-        size = self.below(4)
+        size = self.below(4 * self.scale)
         stream = self.pick(
-            lambda s: s.shape.depth < MAX_DEPTH and s.shape.elements * size <= MAX_ELEMENTS
+            lambda s: s.shape.depth < MAX_DEPTH and s.shape.elements * size <= self.limit
         )
         if stream is None:
             return
@@ -228,7 +230,7 @@ class Draw:
         outer = inner.shape.outer()
         signal = self.pick(lambda s: s.shape.parent is outer and s is not inner)
         size = inner.shape.elements * (signal.shape.elements if signal else 0)
-        if signal is None or size > MAX_ELEMENTS or inner.shape.depth >= MAX_DEPTH:
+        if signal is None or size > self.limit or inner.shape.depth >= MAX_DEPTH:
             return
         shape = Shape(inner.shape.depth + 1, max(1, size), signal.shape)
         inputs = [self.use(inner), self.use(signal)]
@@ -354,7 +356,7 @@ class Draw:
         shape = self.pick(lambda s: s.shape is val.shape.parent) if self.chance(0.2) else None
         op = str(self.rng.choice(["add", "max", "min", "mul"]))
         init = {"add": 0.0, "max": -np.inf, "min": np.inf, "mul": 1.0}[op]
-        extent = 100 + self.below(3) if self.chance(0.2) else None
+        extent = 2000 * self.scale**2 + self.below(3) if self.chance(0.2) else None
         params = pm.ReduceParams(op, init, init, float(self.floats(1)[0]), extent)
         inputs = [self.use(val), self.use(shape) if shape else -1]
         outputs = self.emit(self.stream(VAL, val.shape.outer()))
@@ -378,10 +380,10 @@ class Draw:
                 return
             keys.append(key)
         bounds = [key.bound for key in keys[1:]]
-        full = tuple(b if self.chance(0.3) and b < 7 else 0 for b in bounds)
+        full = tuple(b if self.chance(0.3) and b < 40 else 0 for b in bounds)
         op = str(self.rng.choice(["add", "max", "min", "mul"]))
         init = {"add": 0.0, "max": -np.inf, "min": np.inf, "mul": 1.0}[op]
-        extent = 100 if self.chance(0.2) else None
+        extent = 2000 * self.scale**2 if self.chance(0.2) else None
         params = pm.SpaccParams(op, init, order, full, 0.5, float(self.floats(1)[0]), extent)
         outer = keys[0].shape.outer()
         outputs: list[Stream] = []
@@ -488,6 +490,11 @@ def count(nested: object) -> int:
     return sum(map(count, nested)) if isinstance(nested, list) else 1
 
 
-def draw_machine(seed: int, capacity: int | None, steps: int = 30) -> Machine:
-    """Return the random machine of a seed with this capacity on every channel."""
-    return Draw(seed, capacity, steps).machine()
+def draw_machine(
+    seed: int, capacity: int | None, *, steps: int = 30, scale: int = 1
+) -> Machine:
+    """Return the random machine of a seed with this capacity on every channel.
+
+    `scale` multiplies the lengths of lists.
+    """
+    return Draw(seed, capacity, steps, scale).machine()
