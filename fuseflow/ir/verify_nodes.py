@@ -145,6 +145,26 @@ def _alu_problems(attrs: Any) -> Iterator[str]:
     if len(attrs.parameters) != len(row.parameters):
         names = ", ".join(row.parameters) or "none"
         yield f"{len(attrs.parameters)} parameters, {attrs.fn} takes {names}"
+    if attrs.tile_op is not None:
+        yield from _tile_op_problems(attrs.tile_op, row.arity)
+
+
+def _tile_op_problems(op: Any, arity: int) -> Iterator[str]:
+    if len(op.operands) != arity:
+        yield f"a tile operation of {len(op.operands)} operands, expected {arity}"
+    if any(size < 1 for size in op.sizes):
+        yield f"tile axes of extents {op.sizes}"
+    known = set(range(len(op.sizes)))
+    for tile in (*op.operands, op.result):
+        if len(set(tile.axes)) != len(tile.axes) or not set(tile.axes) <= known:
+            yield f"tile axes {tile.axes} of {len(op.sizes)}"
+    read = {axis for tile in op.operands for axis in tile.axes}
+    if read != known:
+        yield f"tile axes {sorted(known - read)} that no operand has"
+    if bool(op.fold) != bool(known - set(op.result.axes)):
+        yield f'folds with "{op.fold}", the result lacks axes {sorted(known - set(op.result.axes))}'
+    if op.fold and op.fold not in REDUCTIONS:
+        yield f"unknown reduction {op.fold!r}"
 
 
 def _join_problems(attrs: Any) -> Iterator[str]:

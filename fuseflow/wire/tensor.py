@@ -38,6 +38,7 @@ def encode_value(value: Value, message: pb.Value, arrays: ArrayWriter) -> None:
     set_enum(message, "dtype", value.dtype)
     message.fill = value.fill
     message.origin = value.origin
+    message.tile.extend(value.tile)
     if value.format is not None:
         message.format.SetInParent()
         encode_format(value.format, message.format)
@@ -62,6 +63,7 @@ def decode_value(message: pb.Value, arrays: ArrayReader) -> Value:
             fill=message.fill,
             tensor=decode_tensor(message.tensor, arrays) if message.HasField("tensor") else None,
             origin=message.origin,
+            tile=tuple(message.tile),
         )
 
 

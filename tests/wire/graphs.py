@@ -49,6 +49,7 @@ WORDS: dict[str, st.SearchStrategy[Any]] = {
     "keep": st.sampled_from(["lt", "le", "eq", "ne", "ge", "gt"]),
     "fn": st.sampled_from(sorted(SCALAR_FUNCTIONS)),
     "op": st.sampled_from(sorted(REDUCTIONS)),
+    "fold": st.sampled_from(["", *sorted(REDUCTIONS)]),
     "mode": st.sampled_from(["mix", "pad"]),
     "tile_axis": st.sampled_from(["", "rows", "cols"]),
     "profile": st.sampled_from(["comal", "native"]),
