@@ -5,6 +5,7 @@ Entries are kept in order of arrival behind a hash table and sorted when their l
 are crd_n .. crd_0 and the values; coordinate port p nests p levels below port 0.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy, memset
 
@@ -166,6 +167,7 @@ cdef bint _retire_done(Unit* u, SpaccState* s) noexcept nogil:
 
 # The store of entries.
 
+@cython.overflowcheck(False)  # a hash wraps around on purpose
 cdef inline int64_t _hash(const int64_t* keys, int32_t order) noexcept nogil:
     cdef unsigned long long h = 0
     cdef int32_t j

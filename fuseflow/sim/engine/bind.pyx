@@ -300,7 +300,7 @@ cdef class Binder:
         s.fill = self._fill(params.fill, tile)
         s.extent = -1 if params.extent is None else params.extent
         s.fold_columns = bool(params.tile_axis)
-        s.rows, s.cols = tile or (1, 1)
+        s.rows, s.cols = tile if s.fold_columns else (1, 1)
         s.total = <float*> _take(self.u, sizeof(float) * width)
         for i in range(width):
             s.total[i] = s.init
