@@ -20,6 +20,7 @@ from fuseflow.fusion.joins import Joiner, Participant
 from fuseflow.fusion.leaves import LeafWalker
 from fuseflow.fusion.reducers import Reduced, emit_reductions
 from fuseflow.fusion.support import Fills
+from fuseflow.fusion.tile_ops import tile_op_of
 from fuseflow.fusion.tuples import IllegalOrderError, Nest
 from fuseflow.fusion.views import View, ViewGraph
 from fuseflow.ir import dataflow as df
@@ -221,13 +222,14 @@ class Lowering:
         """Apply the scalar function; a function that only selects by a pattern needs no node."""
         op = view.op
         assert op is not None
-        if op.fn == "masked" and self._always_set(view):
+        tile_op = tile_op_of(op, self.values)
+        if op.fn == "masked" and tile_op is None and self._always_set(view):
             return self._selected(view, 1)
-        if op.fn == "copy":
+        if op.fn == "copy" and tile_op is None:
             return self._selected(view, 0)
         inputs = [self.operand(view, number) for number in range(len(view.operands))]
         fills = tuple(self.fills.value[operand.value] for operand in view.operands)
-        attrs = df.AluAttrs(op.fn, fills, op.parameters)
+        attrs = df.AluAttrs(op.fn, fills, op.parameters, tile_op)
         shape = self.shape(view, len(self.plan.nests[view].full), StreamKind.VAL)
         label = f"{op.fn} {op.output.value}"
         return self.builder.add(Op.ALU, attrs, inputs, (shape,), name=label, source=op.name)[0]
@@ -314,7 +316,8 @@ class Lowering:
             name=f"write {view.value}",
             source=source,
         )
-        return Format(tuple(levels), tuple(view.binding.index(name) for name in nest.result))
+        modes = tuple(view.binding.index(name) for name in nest.result)
+        return Format(tuple(levels), modes, self.values[view.value].tile)
 
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
         if key not in self._memo:

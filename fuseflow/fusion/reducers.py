@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fuseflow.fusion.domains import EVERYTHING
 from fuseflow.fusion.emit import Shape, Wire
+from fuseflow.fusion.tile_ops import folded_elements
 from fuseflow.fusion.views import View
 from fuseflow.ir import dataflow as df
 from fuseflow.ir.dataflow import Op, StreamKind
@@ -41,7 +42,9 @@ def emit_reductions(cells: Lowering, view: View, mapped: Wire) -> Reduced:
     """Reduce the mapped values of an operation over its classes, innermost class first."""
     assert view.op is not None
     loops = list(cells.plan.nests[view].full)
-    state = _State(loops, mapped, {}, cells.fills.mapped[view.op.name])
+    folded = folded_elements(view.op, cells.values)
+    fill = fold_fill(view.op.reduce or "", cells.fills.mapped[view.op.name], folded)
+    state = _State(loops, mapped, {}, fill)
     pending = sorted(view.reduced, key=loops.index, reverse=True)
     for step, name in enumerate(pending):
         extent = _extent(cells, view, state, name)

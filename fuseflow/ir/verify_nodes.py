@@ -159,8 +159,9 @@ def _tile_op_problems(op: Any, arity: int) -> Iterator[str]:
         if len(set(tile.axes)) != len(tile.axes) or not set(tile.axes) <= known:
             yield f"tile axes {tile.axes} of {len(op.sizes)}"
     read = {axis for tile in op.operands for axis in tile.axes}
-    if read != known:
-        yield f"tile axes {sorted(known - read)} that no operand has"
+    unread = [axis for axis in sorted(known - read) if op.sizes[axis] > 1]
+    if unread:
+        yield f"tile axes {unread} that no operand has"
     if bool(op.fold) != bool(known - set(op.result.axes)):
         yield f'folds with "{op.fold}", the result lacks axes {sorted(known - set(op.result.axes))}'
     if op.fold and op.fold not in REDUCTIONS:

@@ -127,8 +127,9 @@ def _array(binder: Binder, node: Node, attrs: Any, _tile: tuple[int, ...]) -> pm
 def _alu(_binder: Binder, _node: Node, attrs: Any, tile: tuple[int, ...]) -> pm.AluParams:
     flops, tile_op = SCALAR_FUNCTIONS[attrs.fn].flops, attrs.tile_op
     points = math.prod(tile if tile_op is None else tile_op.sizes)
-    folds = 1 if tile_op is not None and tile_op.fold else 0
-    return pm.AluParams(attrs.fn, attrs.fills, attrs.parameters, (flops + folds) * points, tile_op)
+    made = points if tile_op is None else math.prod(tile_op.sizes[a] for a in tile_op.result.axes)
+    folds = points if made < points else 0
+    return pm.AluParams(attrs.fn, attrs.fills, attrs.parameters, flops * points + folds, tile_op)
 
 
 def _reduce(_binder: Binder, _node: Node, attrs: Any, _tile: tuple[int, ...]) -> pm.ReduceParams:
