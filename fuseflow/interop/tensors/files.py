@@ -22,7 +22,7 @@ from fuseflow.interop.tensors.text_files import (
 )
 from fuseflow.ir.tensor import Format, Tensor, tensor_from_dense
 
-__all__ = ["TENSOR_SUFFIXES", "read_tensor", "write_tensor_file"]
+__all__ = ["TENSOR_SUFFIXES", "convert_tensor", "read_tensor", "write_tensor_file"]
 
 TENSOR_SUFFIXES = (".mtx", ".mtx.gz", ".tns", ".tns.gz", ".npy", ".npz")
 
@@ -48,7 +48,7 @@ def read_tensor(
     if path.is_dir():
         folder = TensorFolder(path)
         tensor = folder.read(key, shape=shape)
-        tensor, remarks = _converted(tensor, fmt), tuple(folder.remarks)
+        tensor, remarks = convert_tensor(tensor, fmt), tuple(folder.remarks)
     else:
         tensor, remarks = _from_file(path, key, fmt, shape)
     if shape is not None and tensor.shape != tuple(shape):
@@ -76,7 +76,7 @@ def _from_file(
         raise malformed(str(error), file=str(path)) from error
 
 
-def _converted(tensor: Tensor, fmt: Format | None) -> Tensor:
+def convert_tensor(tensor: Tensor, fmt: Format | None) -> Tensor:
     """Store a tensor in another format; entries of a stored level stay entries."""
     if fmt is None or tensor.format == fmt:
         return tensor

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Formats of other tools: dataflow graphs and tensors in, dataflow graphs and tensors out."""

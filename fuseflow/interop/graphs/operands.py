@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Where the tensors of a foreign graph come from: a tensor directory, or data in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from fuseflow.interop.tensors.directory import TensorFolder
+from fuseflow.interop.tensors.files import convert_tensor
+from fuseflow.ir.tensor import Format, LevelFormat, Tensor
+
+__all__ = ["BoundOperands", "FolderOperands", "Operands"]
+
+
+class Operands(Protocol):
+    """Tensors by name; what a source does not know is None."""
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """Return the sizes of the logical dimensions."""
+
+    def mode_order(self, name: str) -> tuple[int, ...] | None:
+        """Return the order in which the source has stored the dimensions."""
+
+    def load(
+        self, name: str, mode_order: Sequence[int], compressed: Mapping[int, bool]
+    ) -> Tensor | None:
+        """Return the data; `compressed` has the formats of the levels that the graph states."""
+
+
+class FolderOperands:
+    """The tensors of a directory, stored as they are."""
+
+    def __init__(self, folder: TensorFolder) -> None:
+        """Take tensors from a folder."""
+        self.folder = folder
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """See `Operands`."""
+        return self.folder.shape(name)
+
+    def mode_order(self, name: str) -> tuple[int, ...] | None:
+        """See `Operands`."""
+        return self.folder.mode_order(name)
+
+    def load(
+        self, name: str, mode_order: Sequence[int], compressed: Mapping[int, bool]
+    ) -> Tensor | None:
+        """See `Operands`."""
+        return self.folder.read(name, mode_order) if self.folder.has_data(name) else None
+
+
+class BoundOperands:
+    """Tensors in memory, converted to the format in which a graph walks them."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take tensors from a mapping."""
+        self.tensors = tensors
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """See `Operands`."""
+        return self.tensors[name].shape if name in self.tensors else None
+
+    def mode_order(self, name: str) -> tuple[int, ...] | None:
+        """See `Operands`; the graph decides."""
+        return None
+
+    def load(
+        self, name: str, mode_order: Sequence[int], compressed: Mapping[int, bool]
+    ) -> Tensor | None:
+        """See `Operands`."""
+        if name not in self.tensors:
+            return None
+        kinds = (LevelFormat.DENSE, LevelFormat.COMPRESSED)
+        levels = (kinds[compressed.get(level, False)] for level in range(len(mode_order)))
+        return convert_tensor(self.tensors[name], Format(tuple(levels), tuple(mode_order)))
