@@ -35,5 +35,3 @@ def _explain_kernel(planned: Planned) -> Iterator[str]:
     for value, factor in sorted(planned.expected.recompute.items()):
         if factor > _NOTABLE_RECOMPUTE:
             yield f"  {value} is computed {factor:.3g} times over"
-    for note in planned.notes:
-        yield f"  note: {note}"

@@ -8,6 +8,6 @@ In processing order: `support` (fills), `regions` (what is fused), `views` (inde
 """
 
 from fuseflow.fusion.pipeline import Fused, FuseOptions, fuse, plan_graph
-from fuseflow.fusion.regions import Strategy
+from fuseflow.ir.schedule import Strategy
 
 __all__ = ["FuseOptions", "Fused", "Strategy", "fuse", "plan_graph"]

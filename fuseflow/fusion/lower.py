@@ -299,11 +299,13 @@ class Lowering:
         assert view.op is not None
         source = view.op.name
         levels: list[LevelFormat] = []
+        wanted = self.values[view.value].format
         for depth, name in enumerate(nest.result):
             born = result.born.get(name)
             crd = born if born is not None else self.crd(view, name)
             full = self.plan.clusters.result_id((view, name)) == 0
-            levels.append(LevelFormat.DENSE if full else LevelFormat.COMPRESSED)
+            stored = wanted is not None and wanted.levels[depth].is_stored
+            levels.append(LevelFormat.DENSE if full and not stored else LevelFormat.COMPRESSED)
             attrs = df.LevelWriteAttrs(view.value, depth)
             label = f"write {view.value}.{name}"
             self.builder.add(Op.LEVEL_WRITE, attrs, (crd,), (), name=label, source=source)

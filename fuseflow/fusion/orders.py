@@ -18,7 +18,7 @@ import networkx as nx
 from fuseflow.fusion.tuples import IllegalOrderError
 from fuseflow.fusion.views import View, ViewGraph, storage_edges
 
-__all__ = ["Constraints", "Scored", "build_constraints", "search_orders"]
+__all__ = ["Constraints", "Found", "Scored", "build_constraints", "row_wise_edges", "search_orders"]
 
 T = TypeVar("T")
 
@@ -56,13 +56,15 @@ class Constraints:
 
 
 def build_constraints(
-    graph: ViewGraph, chain: Sequence[str] = (), free: Iterable[View] = ()
+    graph: ViewGraph,
+    chains: Iterable[tuple[str, Sequence[str]]] = (),
+    free: Iterable[View] = (),
 ) -> Constraints:
     """Collect the partial order of a region.
 
     Args:
         graph: the views.
-        chain: classes that the user wants nested in this order; unknown names are left alone.
+        chains: classes that must be nested in this order, each chain behind what asks for it.
         free: leaves that will be stored to fit the chosen order.
     """
     constraints = Constraints()
@@ -71,9 +73,9 @@ def build_constraints(
         if leaf not in skipped:
             for outer, inner in storage_edges(leaf):
                 constraints.add(outer, inner, leaf.value)
-    known = [name for name in chain if name in graph.classes]
-    for outer, inner in itertools.pairwise(known):
-        constraints.add(outer, inner, "order")
+    for why, chain in chains:
+        for outer, inner in itertools.pairwise(chain):
+            constraints.add(outer, inner, why)
     return constraints
 
 
@@ -86,12 +88,21 @@ class Scored(Generic[T]):
     plan: T
 
 
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """What a search saw: legal orders, best first; why others were rejected; the row-wise one."""
+
+    ranked: tuple[Scored[T], ...]
+    rejected: tuple[IllegalOrderError, ...]
+    row_wise: Scored[T] | None
+
+
 def search_orders(
     graph: ViewGraph,
     constraints: Constraints,
     evaluate: Callable[[tuple[str, ...]], tuple[float, T]],
-) -> tuple[list[Scored[T]], list[IllegalOrderError]]:
-    """Return the legal orders that were tried, cheapest first, and why others were rejected.
+) -> Found[T]:
+    """Try the orders that constraints allow; all of them in a small region.
 
     Args:
         graph: the views; its classes are what is ordered.
@@ -109,17 +120,19 @@ def search_orders(
     else:
         for seed in seeds:
             search.descend(seed)
-    return _ranked(search.found, seeds[0]), search.rejected
+    row_wise = search.found.get(seeds[0])
+    return Found(_ranked(search.found, row_wise), tuple(search.rejected), row_wise)
 
 
-def _ranked(found: dict[tuple[str, ...], Scored[T]], row_wise: tuple[str, ...]) -> list[Scored[T]]:
+def _ranked(
+    found: dict[tuple[str, ...], Scored[T]], favourite: Scored[T] | None
+) -> tuple[Scored[T], ...]:
     """Sort by cost; the row-wise order comes first unless another one is clearly cheaper."""
     ranked = sorted(found.values(), key=lambda scored: (scored.cost, scored.order))
-    favourite = found.get(row_wise)
     if favourite is not None and ranked[0].cost > WORTHWHILE * favourite.cost:
         ranked.remove(favourite)
         ranked.insert(0, favourite)
-    return ranked
+    return tuple(ranked)
 
 
 class _Search(Generic[T]):
@@ -174,7 +187,7 @@ def _moves(order: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 def _seeds(graph: ViewGraph, constraints: Constraints) -> Iterator[tuple[str, ...]]:
     """Yield starting orders: row-wise for every operation, then outputs before reductions."""
-    for wishes in (_row_wise(graph), _outputs_first(graph)):
+    for wishes in (row_wise_edges(graph), _outputs_first(graph)):
         wanted = nx.DiGraph()
         wanted.add_nodes_from(graph.classes)
         wanted.add_edges_from(sorted(constraints.edges))
@@ -185,8 +198,8 @@ def _seeds(graph: ViewGraph, constraints: Constraints) -> Iterator[tuple[str, ..
         yield tuple(nx.lexicographical_topological_sort(wanted, key=rank.__getitem__))
 
 
-def _row_wise(graph: ViewGraph) -> Iterator[tuple[str, str]]:
-    """Yield edges for Gustavson's order: rows of the first operand, reduced class, columns."""
+def row_wise_edges(graph: ViewGraph) -> Iterator[tuple[str, str]]:
+    """Yield edges (outer, inner) of Gustavson's order: rows of operand 0, reduced, columns."""
     for view in graph.ops:
         left = view.operands[0].binding
         rows = [v for v in view.binding if v in left]

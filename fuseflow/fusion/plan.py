@@ -1,29 +1,33 @@
 # SPDX-License-Identifier: MIT
-"""Plans: a region becomes one kernel, or is cut at a value and becomes several.
+"""Plans: a region becomes one kernel, or is refused with the values at which it could be cut.
 
-A region is cut when no loop order can be lowered, or when every order computes some value more
-often than the budget allows. Every cut is reported with its reason.
+A region is refused when no loop order can be lowered, or when every order computes some value more
+often than the budget allows.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from fuseflow.errors import Location, ScheduleError
 from fuseflow.fusion.clusters import Clusters
 from fuseflow.fusion.domains import compute_domains
 from fuseflow.fusion.estimate import Estimate, Occupancy, estimate
 from fuseflow.fusion.lower import Lowering, Plan
-from fuseflow.fusion.orders import Constraints, build_constraints, search_orders
+from fuseflow.fusion.orders import Constraints, Found, build_constraints, search_orders
+from fuseflow.fusion.plan_storage import copy_leaves, free_leaf, permuted_leaves
+from fuseflow.fusion.schedule_global import join_spaces
+from fuseflow.fusion.schedule_region import UsedIndices, Wishes, find_class
 from fuseflow.fusion.support import Fills
 from fuseflow.fusion.tuples import IllegalOrderError, build_nests
 from fuseflow.fusion.views import Region, View, ViewGraph, build_views
 from fuseflow.ir.dataflow import DataflowGraph
 from fuseflow.ir.einsum import Value
-from fuseflow.ir.tensor import Format, LevelFormat, tensor_from_coordinates
 
-__all__ = ["Context", "Planned", "StorageConflictError", "plan_region"]
+__all__ = ["Candidate", "Context", "Planned", "StorageConflictError", "evaluate", "plan_region"]
 
 # An estimate above the budget by less than this counts as within it.
 BUDGET_SLACK = 1.02
@@ -43,15 +47,16 @@ class Context:
     """What all regions of a program share.
 
     `values` grows: outputs of accepted regions get their format there, and constants may get
-    copies in another mode order. `dense` names intermediates that must be written densely.
+    copies in another mode order. `recompute` says how often a value may be computed. `dense` names
+    intermediates that must be written densely.
     """
 
     values: dict[str, Value]
     fills: Fills
     occupancies: dict[str, Occupancy]
     recompute: float
-    chain: tuple[str, ...] = ()
     dense: set[str] = field(default_factory=set)
+    used: UsedIndices = field(default_factory=UsedIndices)
 
     def accept(self, planned: Planned) -> None:
         """Let later regions see how a region writes its outputs."""
@@ -60,11 +65,21 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """A legal order of a region with all decisions that follow from it."""
+
+    plan: Plan
+    expected: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """A region with its kernel, the decisions behind it and what they are expected to cost.
 
     `values` holds what the kernel needs from later stages: copies of constants, and its outputs
-    with the format in which they are written.
+    with the format in which they are written. `copies` names the tensor that a leaf is read from
+    if that is a copy. `row_wise` is the cost of the row-wise order, if that is legal; `tried`
+    counts the legal orders that were compared.
     """
 
     region: Region
@@ -72,46 +87,104 @@ class Planned:
     plan: Plan
     expected: Estimate
     values: Mapping[str, Value]
-    notes: tuple[str, ...] = ()
+    copies: Mapping[View, str]
+    wishes: Wishes
+    row_wise: float | None
+    tried: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    plan: Plan
-    expected: Estimate
-
-
-def plan_region(region: Region, context: Context) -> Planned:
+def plan_region(region: Region, context: Context, wishes: Wishes | None = None) -> Planned:
     """Lower a region under its cheapest legal order.
 
     Raises:
         IllegalOrderError: if there is none; its values are where to cut.
         StorageConflictError: if the storage of an intermediate rules out every order.
+        ScheduleError: if the wishes contradict each other.
     """
-    graph = build_views(region, context.values)
-    constraints, copied = _satisfiable_constraints(graph, context)
-    candidates, rejected = search_orders(
-        graph, constraints, lambda order: _evaluate(graph, order, context)
+    wishes = wishes or Wishes()
+    base: tuple[str, ...] | None = None
+    if wishes.needs_order:
+        base = plan_region(region, context, wishes.without_orders()).plan.order
+    return _plan(region, context, wishes, base)
+
+
+def _plan(
+    region: Region, context: Context, wishes: Wishes, base: tuple[str, ...] | None
+) -> Planned:
+    joined = join_spaces(region, context.values, context.fills, wishes.joint)
+    context = replace(context, values=joined.values, fills=joined.fills)
+    graph = build_views(joined.region, joined.values)
+    freed = permuted_leaves(graph, context.values, wishes)
+    chains = _chains(graph, context, wishes, base)
+    constraints, copied = _satisfiable_constraints(graph, context, chains, freed)
+    limits = {**wishes.limits, **dict.fromkeys(joined.repeated, math.inf)}
+    found = search_orders(
+        graph, constraints, lambda order: evaluate(graph, order, context, joined.joint)
     )
-    affordable = [c for c in candidates if not _over_budget(c.plan.expected, context)]
+    affordable = [c for c in found.ranked if not _over_budget(c.plan.expected, context, limits)]
+    rejected = list(found.rejected)
     for scored in affordable:
         try:
-            return _lower(region, scored.plan, context, copied)
+            return _lower(joined.region, scored.plan, context, copied, wishes, found)
         except IllegalOrderError as error:
             rejected.append(error)
-    if candidates and not affordable:
-        raise _recomputed(candidates[0].plan, context)
+    if found.ranked and not affordable:
+        raise _recomputed(found.ranked[0].plan, context, limits)
     raise _most_telling(region, rejected)
 
 
-def _evaluate(
-    graph: ViewGraph, order: tuple[str, ...], context: Context
-) -> tuple[float, _Candidate]:
-    nests = build_nests(graph, order)
+def evaluate(
+    graph: ViewGraph, order: tuple[str, ...], context: Context, joint: frozenset[str] = frozenset()
+) -> tuple[float, Candidate]:
+    """Return the expected cost of an order, and everything that follows from it.
+
+    Raises:
+        IllegalOrderError: if the order cannot be lowered.
+    """
+    nests = build_nests(graph, order, joint)
     domains = compute_domains(graph, nests, context.fills, _dense_modes(graph, context))
     clusters = Clusters(graph, nests, domains)
     expected = estimate(graph, nests, domains, context.occupancies)
-    return expected.cost, _Candidate(Plan(graph, order, nests, domains, clusters), expected)
+    return expected.cost, Candidate(Plan(graph, order, nests, domains, clusters), expected)
+
+
+def _chains(
+    graph: ViewGraph, context: Context, wishes: Wishes, base: tuple[str, ...] | None
+) -> list[tuple[str, list[str]]]:
+    """Return the chains of classes that the schedule asks for, each with its cause."""
+    chains: list[tuple[str, list[str]]] = []
+    for refs, ops in wishes.chains:
+        names: list[str] = []
+        for ref in refs:
+            name = find_class(graph, ref, ops, base)
+            context.used.note(ref, name, graph)
+            if name is not None and name not in names:
+                names.append(name)
+        chains.append((f"order {' -> '.join(map(str, refs))}", names))
+    if wishes.total is not None:
+        _check_complete(graph, chains[0][1])
+    for permute, ops in wishes.permutes:
+        found = [find_class(graph, ref, ops) for ref in permute.order]
+        for ref, name in zip(permute.order, found, strict=True):
+            context.used.note(ref, name, graph)
+        if set(found) in [set(v.binding) for v in graph.leaves if v.value == permute.tensor]:
+            chains.append((f"permute {permute.tensor}", [name for name in found if name]))
+    for name, view in sorted(graph.outputs.items()):
+        fmt = context.values[name].format
+        if fmt is not None:
+            chains.append((f"format {name}", [view.binding[mode] for mode in fmt.mode_order]))
+    return chains
+
+
+def _check_complete(graph: ViewGraph, names: Sequence[str]) -> None:
+    missing = [name for name in graph.classes if name not in names]
+    if missing:
+        raise ScheduleError(
+            "P013",
+            f"order only {' -> '.join(names)} leaves out {', '.join(missing)}",
+            where=Location(node=graph.region.name),
+            fix="name every index of the kernel, or leave out the word only",
+        )
 
 
 def _dense_modes(graph: ViewGraph, context: Context) -> dict[str, frozenset[int]]:
@@ -127,15 +200,20 @@ def _dense_modes(graph: ViewGraph, context: Context) -> dict[str, frozenset[int]
     return wanted
 
 
-def _over_budget(expected: Estimate, context: Context) -> set[str]:
+def _over_budget(expected: Estimate, context: Context, limits: Mapping[str, float]) -> set[str]:
     """Return the values that would be computed more often than the budget allows."""
-    limit = context.recompute * BUDGET_SLACK
-    return {name for name, factor in expected.recompute.items() if factor > limit}
+    return {
+        name
+        for name, factor in expected.recompute.items()
+        if factor > limits.get(name, context.recompute) * BUDGET_SLACK
+    }
 
 
-def _recomputed(candidate: _Candidate, context: Context) -> IllegalOrderError:
+def _recomputed(
+    candidate: Candidate, context: Context, limits: Mapping[str, float]
+) -> IllegalOrderError:
     """Name the last values of each recomputed chain: writing those to memory ends it."""
-    over = _over_budget(candidate.expected, context)
+    over = _over_budget(candidate.expected, context, limits)
     last = [
         view.value
         for view in candidate.plan.graph.ops
@@ -156,16 +234,18 @@ def _most_telling(region: Region, rejected: Sequence[IllegalOrderError]) -> Ille
 
 
 def _satisfiable_constraints(
-    graph: ViewGraph, context: Context
+    graph: ViewGraph,
+    context: Context,
+    chains: Sequence[tuple[str, Sequence[str]]],
+    freed: set[View],
 ) -> tuple[Constraints, frozenset[View]]:
     """Collect constraints, freeing leaves that can be stored anew until no cycle is left.
 
     Constants, parameters and inputs have data, so a copy in another mode order is made at compile
     time; an intermediate cannot be re-ordered and is stored dense instead.
     """
-    freed: set[View] = set()
     while True:
-        constraints = build_constraints(graph, context.chain, freed)
+        constraints = build_constraints(graph, chains, freed)
         cycle = constraints.cycle()
         if not cycle:
             return constraints, frozenset(freed)
@@ -174,19 +254,16 @@ def _satisfiable_constraints(
         movable = [leaf for leaf in leaves if context.values[leaf.value].tensor is not None]
         if movable:
             leaf = min(movable, key=lambda leaf: (_entries(leaf, context), leaf.number))
-            leaf.format = _all_compressed(leaf)
+            free_leaf(leaf)
             freed.add(leaf)
         elif leaves:
             raise StorageConflictError(leaves[0].value)
         else:
-            chain = " -> ".join(context.chain)
-            raise IllegalOrderError(graph.region.ops[-1].output.value, f"{chain} is a cycle")
-
-
-def _all_compressed(leaf: View) -> Format:
-    """Return a format that holds the same entries in any mode order, patterns included."""
-    order = len(leaf.binding)
-    return Format((LevelFormat.COMPRESSED,) * order, tuple(range(order)))
+            raise ScheduleError(
+                "P013",
+                f"these contradict each other: {'; '.join(sorted(causes))}",
+                where=Location(node=graph.region.name),
+            )
 
 
 def _entries(leaf: View, context: Context) -> int:
@@ -195,41 +272,22 @@ def _entries(leaf: View, context: Context) -> int:
 
 
 def _lower(
-    region: Region, candidate: _Candidate, context: Context, copied: frozenset[View]
+    region: Region,
+    candidate: Candidate,
+    context: Context,
+    copied: frozenset[View],
+    wishes: Wishes,
+    found: Found[Candidate],
 ) -> Planned:
     plan = candidate.plan
-    copies, notes = _copies(plan, context, copied)
+    copies = copy_leaves(plan, context.values, copied)
     values = context.values | {value.name: value for value in copies.values()}
     stored_as = {leaf: value.name for leaf, value in copies.items()}
     kernel, formats = Lowering(plan, values, context.fills, stored_as).run(region.name)
     made = {value.name: value for value in copies.values()}
     for name, fmt in formats.items():
         made[name] = replace(values[name], format=fmt, fill=context.fills.value[name])
-    return Planned(region, kernel, plan, candidate.expected, made, tuple(notes))
-
-
-def _copies(
-    plan: Plan, context: Context, freed: frozenset[View]
-) -> tuple[dict[View, Value], list[str]]:
-    """Store the freed leaves in the chosen order, under names that say so."""
-    copies: dict[View, Value] = {}
-    notes: list[str] = []
-    position = {name: p for p, name in enumerate(plan.order)}
-    for leaf in sorted(freed, key=lambda leaf: leaf.number):
-        value = context.values[leaf.value]
-        modes = tuple(sorted(range(len(leaf.binding)), key=lambda m: position[leaf.binding[m]]))
-        copy = _stored_in_order(value, leaf, modes)
-        copies[leaf] = context.values.get(copy.name, copy)
-        notes.append(f"{plan.graph.region.name}: {value.name} is read from a copy, {copy.name}")
-    return copies, notes
-
-
-def _stored_in_order(value: Value, leaf: View, modes: tuple[int, ...]) -> Value:
-    """Return a copy of the value with the levels of its view, in an order of modes."""
-    tensor = value.tensor
-    assert tensor is not None
-    assert leaf.format is not None
-    fmt = Format(leaf.format.levels, modes)
-    entries = tensor.coordinates()
-    copy = tensor_from_coordinates(tensor.shape, entries, tensor.values, fmt, fill=tensor.fill)
-    return replace(value, name=f"{value.name}@{','.join(map(str, modes))}", format=fmt, tensor=copy)
+    cost = found.row_wise.cost if found.row_wise is not None else None
+    return Planned(
+        region, kernel, plan, candidate.expected, made, stored_as, wishes, cost, len(found.ranked)
+    )

@@ -11,24 +11,17 @@ Not here: whether a region can be lowered; `pipeline` cuts those that cannot, an
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import networkx as nx
 
+from fuseflow.errors import Location, ScheduleError
 from fuseflow.fusion.views import Region
 from fuseflow.ir.einsum import Einsum, EinsumGraph
+from fuseflow.ir.schedule import Strategy
 
-__all__ = ["Strategy", "cut_region", "is_connected", "live_einsums", "make_region", "partition"]
-
-
-class Strategy(enum.StrEnum):
-    """Presets of the fusion granularity."""
-
-    UNFUSED = "unfused"
-    LAYER = "layer"
-    FULL = "full"
+__all__ = ["cut_region", "is_connected", "live_einsums", "make_region", "partition"]
 
 
 def live_einsums(graph: EinsumGraph) -> list[Einsum]:
@@ -42,13 +35,31 @@ def live_einsums(graph: EinsumGraph) -> list[Einsum]:
     return live[::-1]
 
 
-def partition(ops: Sequence[Einsum], strategy: Strategy) -> list[list[Einsum]]:
+def partition(
+    ops: Sequence[Einsum],
+    strategy: Strategy,
+    given: Sequence[Sequence[Einsum]] = (),
+    scope_depth: int = 0,
+) -> list[list[Einsum]]:
     """Split operations into convex groups, in an order in which they can run.
 
-    Full fusion starts from layers as well, and grows them.
+    Args:
+        ops: the operations, in evaluation order.
+        strategy: the preset; full fusion starts from layers as well, and grows them.
+        given: groups that are wanted as they are.
+        scope_depth: which level of the module tree makes a layer; 0 leaves that to the model.
+
+    Raises:
+        ScheduleError: P014 if a given group is not convex.
     """
-    atoms = _source_operators(ops)
-    return atoms if strategy is Strategy.UNFUSED else _contract(atoms, _layer_labels(atoms))
+    taken = {op.name for group in given for op in group}
+    atoms = _source_operators(ops, taken)
+    labels = _depth_labels(atoms, scope_depth) if scope_depth else _layer_labels(atoms)
+    atoms += [list(group) for group in given]
+    _check_convex(atoms)
+    if strategy is Strategy.UNFUSED:
+        return _in_order(atoms)
+    return _contract(atoms, [*labels, *(f"given {number}" for number in range(len(given)))])
 
 
 def make_region(graph: EinsumGraph, ops: Sequence[Einsum], name: str) -> Region:
@@ -92,12 +103,39 @@ def cut_region(ops: Sequence[Einsum], values: Sequence[str]) -> tuple[list[Einsu
     return first, [op for op in ops if op.name not in above]
 
 
-def _source_operators(ops: Iterable[Einsum]) -> list[list[Einsum]]:
-    """Group the operations of one source operator; a composite is contiguous in a graph."""
+def _source_operators(ops: Sequence[Einsum], taken: Collection[str]) -> list[list[Einsum]]:
+    """Group the operations of one source operator, but for those that are taken.
+
+    What is left of an operator that is taken in part stands alone, operation by operation.
+    """
+    split = {op.composite for op in ops if op.name in taken}
     groups: dict[str, list[Einsum]] = {}
     for op in ops:
-        groups.setdefault(op.composite or f"einsum {op.name}", []).append(op)
+        if op.name not in taken:
+            alone = not op.composite or op.composite in split
+            groups.setdefault(f"einsum {op.name}" if alone else op.composite, []).append(op)
     return _in_order(list(groups.values()))
+
+
+def _check_convex(atoms: Sequence[Sequence[Einsum]]) -> None:
+    graph = _dependences(atoms)
+    try:
+        cycle = [source for source, *_ in nx.find_cycle(graph)]
+    except nx.NetworkXNoCycle:
+        return
+    *_, last = (atoms[number] for number in cycle)
+    raise ScheduleError(
+        "P014",
+        f"groups need each other's results: {', '.join(atoms[n][-1].name for n in cycle)}",
+        where=Location(node=last[-1].name),
+        fix="add the operations between them to one group",
+    )
+
+
+def _depth_labels(atoms: Sequence[Sequence[Einsum]], depth: int) -> list[str]:
+    """Return the module at one level of the tree that executed each operator."""
+    chains = [[path for path, _ in _scopes(atom) if path] for atom in atoms]
+    return [chain[min(depth, len(chain)) - 1] if chain else "" for chain in chains]
 
 
 def _layer_labels(atoms: Sequence[Sequence[Einsum]]) -> list[str]:

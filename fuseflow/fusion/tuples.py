@@ -45,8 +45,15 @@ class Nest:
         return self.full[: self.full.index(name) + 1]
 
 
-def build_nests(graph: ViewGraph, order: Sequence[str]) -> dict[View, Nest]:
+def build_nests(
+    graph: ViewGraph, order: Sequence[str], joint: frozenset[str] = frozenset()
+) -> dict[View, Nest]:
     """Compute the nest of every operation under an order of all index classes.
+
+    Args:
+        graph: the views of the region.
+        order: all its index classes, outermost first.
+        joint: names of the operations that run in all loops of their consumers, needed or not.
 
     Raises:
         IllegalOrderError: if consumers disagree on a context, or if a reduced class does not lie
@@ -55,15 +62,25 @@ def build_nests(graph: ViewGraph, order: Sequence[str]) -> dict[View, Nest]:
     position = {name: p for p, name in enumerate(order)}
     nests: dict[View, Nest] = {}
     for view in graph.ops:
-        context = _context(graph, view, nests, position)
+        is_joint = view.op is not None and view.op.name in joint
+        context = _context(graph, view, nests, position, is_joint)
         nests[view] = _nest(view, context, nests, position)
     return nests
 
 
 def _context(
-    graph: ViewGraph, view: View, nests: Mapping[View, Nest], position: Mapping[str, int]
+    graph: ViewGraph,
+    view: View,
+    nests: Mapping[View, Nest],
+    position: Mapping[str, int],
+    is_joint: bool,
 ) -> frozenset[str]:
-    contexts = {_context_in(view, nests[consumer], position) for consumer in view.consumers}
+    contexts = {
+        frozenset(nests[consumer].full) - view.own
+        if is_joint
+        else _context_in(view, nests[consumer], position)
+        for consumer in view.consumers
+    }
     if graph.is_output(view):
         contexts.add(frozenset())
     if len(contexts) > 1:

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""Plans groups one after the other, so that each one knows how its operands were written.
+
+A group that cannot be lowered, or would compute a value too often, is cut at that value; full
+fusion merges each group into the one before it as long as that can be lowered. Every barrier is
+remembered with its reason.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+from fuseflow.errors import Location, ScheduleError
+from fuseflow.fusion.plan import Context, Planned, plan_region
+from fuseflow.fusion.regions import cut_region, is_connected, make_region
+from fuseflow.fusion.schedule_bind import Bindings
+from fuseflow.fusion.schedule_region import wishes_for
+from fuseflow.fusion.tuples import IllegalOrderError
+from fuseflow.ir.einsum import Einsum, EinsumGraph
+from fuseflow.ir.schedule import Route, ValueRoute
+
+__all__ = ["Planner", "Task"]
+
+ASKED_FOR = "the schedule says so"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Operations to plan as one kernel.
+
+    `name` is that of a group of the schedule, which stays as it is; "" otherwise. `is_cut` marks
+    what was cut from the task before it, so that it is not merged again.
+    """
+
+    ops: tuple[Einsum, ...]
+    name: str = ""
+    is_cut: bool = False
+
+
+@dataclass(slots=True)
+class Planner:
+    """Turns tasks into plans. `barriers` gives the reason for every value written on the way."""
+
+    graph: EinsumGraph
+    context: Context
+    bindings: Bindings
+    merges: bool
+    plans: list[Planned] = field(default_factory=list)
+    barriers: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        routes = [(b.choice, b.reason) for b in self.bindings.directives]
+        last = {choice.value: (choice, why) for choice, why in routes if isinstance(choice, Route)}
+        for value, (choice, reason) in last.items():
+            if choice.route is ValueRoute.MATERIALISE:
+                self.barriers[value] = reason or ASKED_FOR
+
+    def run(self, tasks: list[Task]) -> list[Planned]:
+        """Plan all tasks, in order.
+
+        Raises:
+            ScheduleError: P001 if a single operation cannot be lowered, P002 if no kernel has an
+                index that the schedule names, P013 if what it asks for is not possible.
+            StorageConflictError: if an intermediate must be stored in another way.
+        """
+        todo = deque(tasks)
+        last: tuple[Task, Planned] | None = None
+        while todo:
+            task = todo.popleft()
+            if last is not None:
+                merged = self._merge(last[0], task)
+                if merged is not None:
+                    last = merged
+                    continue
+                self._accept(last[1])
+                last = None
+            planned = self._attempt(task)
+            if isinstance(planned, Planned):
+                last = task, planned
+            else:
+                todo.extendleft(reversed(self._cut(task, planned)))
+        if last is not None:
+            self._accept(last[1])
+        self.context.used.check()
+        return self.plans
+
+    def _merge(self, before: Task, task: Task) -> tuple[Task, Planned] | None:
+        """Return both tasks planned as one, or None if that is not wanted or not possible."""
+        unwanted = not self.merges or task.is_cut or before.name or task.name
+        if unwanted or not is_connected(before.ops, task.ops):
+            return None
+        merged = replace(before, ops=before.ops + task.ops)
+        planned = self._attempt(merged)
+        if isinstance(planned, Planned):
+            return merged, planned
+        last = before.ops[-1].output.value
+        self.barriers[last] = (
+            f"fused with what follows, {', '.join(planned.values)} could not be lowered: "
+            f"{planned.reason}"
+        )
+        return None
+
+    def _attempt(self, task: Task) -> Planned | IllegalOrderError:
+        name = task.name or f"k{len(self.plans)}_{task.ops[-1].output.value}"
+        wishes = wishes_for(task.ops, self.bindings)
+        read = {access.value for op in task.ops for access in op.operands}
+        made = [op.output.value for op in task.ops]
+        ends = tuple(v for v in made if v in wishes.materialised and v in read)
+        if ends:
+            return IllegalOrderError(ends, self.barriers[ends[0]])
+        try:
+            region = make_region(self.graph, task.ops, name)
+            planned = plan_region(region, self.context, wishes)
+        except IllegalOrderError as error:
+            kept = [value for value in error.values if value in wishes.streamed]
+            if kept:
+                raise self._not_streamed(kept[0], error) from error
+            if wishes.total is not None:
+                raise self._not_in_order(name, error) from error
+            return error
+        return planned
+
+    def _cut(self, task: Task, error: IllegalOrderError) -> list[Task]:
+        """Split a task at the values that stand in the way."""
+        if len(task.ops) == 1:
+            raise self._refusal(task.ops[0], error) from error
+        for value in error.values:
+            self.barriers.setdefault(value, error.reason)
+        first, rest = (tuple(ops) for ops in cut_region(task.ops, error.values))
+        names = [
+            f"{task.name}_{ops[-1].output.value}" if task.name else "" for ops in (first, rest)
+        ]
+        return [Task(first, names[0], task.is_cut), Task(rest, names[1], is_cut=True)]
+
+    def _accept(self, planned: Planned) -> None:
+        self.context.accept(planned)
+        self.plans.append(planned)
+
+    def _refusal(self, op: Einsum, error: IllegalOrderError) -> ScheduleError:
+        asked = any(op.name in bound.ops for bound in self.bindings.directives)
+        return ScheduleError(
+            "P001",
+            f"{op} cannot be lowered: {error.reason}",
+            where=Location(graph=self.graph.name, node=op.name),
+            fix="leave the order to the compiler" if asked else None,
+        )
+
+    def _not_streamed(self, value: str, error: IllegalOrderError) -> ScheduleError:
+        return ScheduleError(
+            "P013",
+            f'value "{value}" cannot be streamed: {error.reason}',
+            where=Location(graph=self.graph.name, node=value),
+            fix=f"write: value {value} recompute, or: value {value} materialise",
+        )
+
+    def _not_in_order(self, name: str, error: IllegalOrderError) -> ScheduleError:
+        return ScheduleError(
+            "P013",
+            f"the order of this kernel cannot be lowered: {error}",
+            where=Location(graph=self.graph.name, node=name),
+            fix="leave out the word only, so that the compiler may complete or split it",
+        )

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""Binds a schedule to a graph: names become operations and values, or errors.
+
+What no kernel can do yet is refused here by name. Whether the rest is legal for a kernel is found
+out when the kernel is planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from fuseflow.errors import Location, ScheduleError
+from fuseflow.fusion.schedule_select import select, unknown
+from fuseflow.ir.einsum import EinsumGraph, Role
+from fuseflow.ir.schedule import (
+    Block,
+    Budget,
+    Choice,
+    Directive,
+    IndexRef,
+    JoinPoint,
+    Not,
+    Order,
+    Parallel,
+    Permute,
+    Route,
+    Schedule,
+    Selector,
+    Store,
+    ValueRoute,
+)
+
+__all__ = ["Bindings", "Bound", "Group", "bind_schedule"]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Operations that the user wants in one kernel, by name, in evaluation order."""
+
+    name: str
+    ops: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A directive and the operations that it speaks of."""
+
+    ops: frozenset[str]
+    choice: Choice
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """A schedule in terms of one graph; later directives win."""
+
+    groups: tuple[Group, ...] = ()
+    directives: tuple[Bound, ...] = ()
+    budget: Budget = field(default_factory=Budget)
+
+
+def bind_schedule(schedule: Schedule, graph: EinsumGraph) -> Bindings:
+    """Find the operations, values and indices that a schedule names.
+
+    Raises:
+        ScheduleError: P011 for a name that does not exist, P012 for what is not supported.
+    """
+    _check_budget(schedule.budget)
+    owner: dict[str, str] = {}
+    bound: list[Bound] = []
+    for group in schedule.groups:
+        ops = _union(group.members, graph)
+        owner |= dict.fromkeys(ops, group.name)
+        bound += _bind(ops, group.directives, graph)
+    for scoped in schedule.scoped:
+        bound += _bind(_union((scoped.target,), graph), scoped.directives, graph)
+    order = [op.name for op in graph.einsums if op.name in owner]
+    groups = (
+        Group(group.name, tuple(name for name in order if owner[name] == group.name))
+        for group in schedule.groups
+    )
+    return Bindings(tuple(g for g in groups if g.ops), tuple(bound), schedule.budget)
+
+
+def _union(selectors: Iterable[Selector], graph: EinsumGraph) -> frozenset[str]:
+    """Return the operations of all selectors; `not` behind another one takes away from it."""
+    found: set[str] = set()
+    for number, selector in enumerate(selectors):
+        if number and isinstance(selector, Not):
+            found -= {op.name for op in select(selector.inner, graph)}
+        else:
+            found |= {op.name for op in select(selector, graph)}
+    return frozenset(found)
+
+
+def _bind(
+    ops: frozenset[str], directives: Iterable[Directive], graph: EinsumGraph
+) -> Iterator[Bound]:
+    for directive in directives:
+        _check_supported(directive.choice)
+        _check_values(directive.choice, graph)
+        for ref in _indices(directive.choice):
+            _check_index(ref, ops, graph)
+        yield Bound(ops, directive.choice, directive.reason)
+
+
+def _check_budget(budget: Budget) -> None:
+    for key in ("lanes", "nodes", "spacc_bytes", "fifo_bytes", "seconds"):
+        if getattr(budget, key) is not None:
+            raise ScheduleError("P012", f"budget {key} is not enforced, only recompute is")
+
+
+def _check_supported(choice: Choice) -> None:
+    match choice:
+        case Block():
+            raise ScheduleError("P012", "block: tiles of indices are not supported yet")
+        case Store(tile=tile) if tile:
+            raise ScheduleError("P012", "format: tiles of values are not supported yet")
+        case Parallel(join=JoinPoint.LATE):
+            raise ScheduleError(
+                "P012",
+                "parallel: lanes cannot join late, after a reduction",
+                fix="leave out the join point: lanes meet before whatever needs all of them",
+            )
+        case Route(value=value, route=ValueRoute.REPLAY | ValueRoute.BUFFER as route):
+            raise ScheduleError(
+                "P012",
+                f'value "{value}" {route}: no kernel keeps a value on chip to send it again',
+                fix="write recompute or materialise",
+            )
+
+
+def _check_values(choice: Choice, graph: EinsumGraph) -> None:
+    match choice:
+        case Route(value=name):
+            made = graph.producers()
+            if name not in made:
+                raise unknown("computed value", name, made)
+        case Store(tensor=name) | Permute(tensor=name):
+            if name not in graph.values:
+                raise unknown("value", name, graph.values)
+            value = graph.values[name]
+            if isinstance(choice, Permute) and value.role is Role.INTERMEDIATE:
+                raise ScheduleError(
+                    "P012",
+                    f'permute "{name}": it is computed, so it has no copy in another order',
+                    fix=f"say how it is written: format {name} [..] modes (..)",
+                )
+            order = choice.levels if isinstance(choice, Store) else choice.order
+            modes = choice.modes or order if isinstance(choice, Store) else order
+            if not len(order) == len(modes) == len(value.shape):
+                raise ScheduleError(
+                    "P013", f'"{name}" has {len(value.shape)} dimensions', where=Location(node=name)
+                )
+
+
+def _indices(choice: Choice) -> tuple[IndexRef, ...]:
+    match choice:
+        case Order(chain=chain):
+            return chain
+        case Parallel(index=index):
+            return (index,)
+        case Block(tiles=tiles):
+            return tuple(tile.index for tile in tiles)
+        case Store(modes=modes):
+            return modes
+        case Permute(order=order):
+            return order
+    return ()
+
+
+def _check_index(ref: IndexRef, ops: frozenset[str], graph: EinsumGraph) -> None:
+    """Check `operation.index`; a bare name may be an index class, which no graph knows yet."""
+    if not ref.op:
+        return
+    op = next((op for op in graph.einsums if op.name == ref.op), None)
+    if op is None:
+        raise unknown("operation", ref.op, {op.name for op in graph.einsums})
+    names = {index for access in (op.output, *op.operands) for index in access.indices}
+    if ref.name not in names:
+        raise unknown(f'index of "{ref.op}"', ref.name, names)
