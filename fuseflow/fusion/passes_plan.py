@@ -95,10 +95,8 @@ class Planner:
         if isinstance(planned, Planned):
             return merged, planned
         last = before.ops[-1].output.value
-        self.barriers[last] = (
-            f"fused with what follows, {', '.join(planned.values)} could not be lowered: "
-            f"{planned.reason}"
-        )
+        what = f"fused with what follows, {', '.join(planned.values)} could not be lowered"
+        self.barriers.setdefault(last, f"{what}: {planned.reason}")
         return None
 
     def _attempt(self, task: Task) -> Planned | IllegalOrderError:

@@ -13,21 +13,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fuseflow.errors import Location, ScheduleError
-from fuseflow.fusion.clusters import Clusters
-from fuseflow.fusion.domains import compute_domains
-from fuseflow.fusion.estimate import Estimate, Occupancy, estimate
+from fuseflow.fusion.estimate import Estimate, Occupancy
 from fuseflow.fusion.lower import Lowering, Plan
 from fuseflow.fusion.orders import Constraints, Found, build_constraints, search_orders
-from fuseflow.fusion.plan_storage import copy_leaves, free_leaf, permuted_leaves
-from fuseflow.fusion.schedule_global import join_spaces
+from fuseflow.fusion.plan_space import Candidate, OrderSpace
+from fuseflow.fusion.plan_storage import free_leaf, permuted_leaves
+from fuseflow.fusion.schedule_global import Joined, join_spaces
 from fuseflow.fusion.schedule_region import UsedIndices, Wishes, find_class
 from fuseflow.fusion.support import Fills
-from fuseflow.fusion.tuples import IllegalOrderError, build_nests
+from fuseflow.fusion.tuples import IllegalOrderError
 from fuseflow.fusion.views import Region, View, ViewGraph, build_views
 from fuseflow.ir.dataflow import DataflowGraph
 from fuseflow.ir.einsum import Value
 
-__all__ = ["Candidate", "Context", "Planned", "StorageConflictError", "evaluate", "plan_region"]
+__all__ = ["Context", "Planned", "StorageConflictError", "plan_region"]
 
 # An estimate above the budget by less than this counts as within it.
 BUDGET_SLACK = 1.02
@@ -65,21 +64,13 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A legal order of a region with all decisions that follow from it."""
-
-    plan: Plan
-    expected: Estimate
-
-
-@dataclass(frozen=True, slots=True)
 class Planned:
     """A region with its kernel, the decisions behind it and what they are expected to cost.
 
     `values` holds what the kernel needs from later stages: copies of constants, and its outputs
     with the format in which they are written. `copies` names the tensor that a leaf is read from
-    if that is a copy. `row_wise` is the cost of the row-wise order, if that is legal; `tried`
-    counts the legal orders that were compared.
+    if that is a copy. `space` has the other orders, `cells` the fusion table. `row_wise` is the
+    cost of the row-wise order, if that is legal; `tried` counts the orders that were compared.
     """
 
     region: Region
@@ -89,6 +80,8 @@ class Planned:
     values: Mapping[str, Value]
     copies: Mapping[View, str]
     wishes: Wishes
+    space: OrderSpace
+    cells: Lowering
     row_wise: float | None
     tried: int
 
@@ -112,20 +105,14 @@ def _plan(
     region: Region, context: Context, wishes: Wishes, base: tuple[str, ...] | None
 ) -> Planned:
     joined = join_spaces(region, context.values, context.fills, wishes.joint)
-    context = replace(context, values=joined.values, fills=joined.fills)
-    graph = build_views(joined.region, joined.values)
-    freed = permuted_leaves(graph, context.values, wishes)
-    chains = _chains(graph, context, wishes, base)
-    constraints, copied = _satisfiable_constraints(graph, context, chains, freed)
+    space = _order_space(joined, context, wishes, base)
     limits = {**wishes.limits, **dict.fromkeys(joined.repeated, math.inf)}
-    found = search_orders(
-        graph, constraints, lambda order: evaluate(graph, order, context, joined.joint)
-    )
+    found = search_orders(space.graph, space.constraints, space.evaluate)
     affordable = [c for c in found.ranked if not _over_budget(c.plan.expected, context, limits)]
     rejected = list(found.rejected)
     for scored in affordable:
         try:
-            return _lower(joined.region, scored.plan, context, copied, wishes, found)
+            return _planned(space, scored.plan, wishes, found)
         except IllegalOrderError as error:
             rejected.append(error)
     if found.ranked and not affordable:
@@ -133,19 +120,25 @@ def _plan(
     raise _most_telling(region, rejected)
 
 
-def evaluate(
-    graph: ViewGraph, order: tuple[str, ...], context: Context, joint: frozenset[str] = frozenset()
-) -> tuple[float, Candidate]:
-    """Return the expected cost of an order, and everything that follows from it.
-
-    Raises:
-        IllegalOrderError: if the order cannot be lowered.
-    """
-    nests = build_nests(graph, order, joint)
-    domains = compute_domains(graph, nests, context.fills, _dense_modes(graph, context))
-    clusters = Clusters(graph, nests, domains)
-    expected = estimate(graph, nests, domains, context.occupancies)
-    return expected.cost, Candidate(Plan(graph, order, nests, domains, clusters), expected)
+def _order_space(
+    joined: Joined, context: Context, wishes: Wishes, base: tuple[str, ...] | None
+) -> OrderSpace:
+    context = replace(context, values=joined.values, fills=joined.fills)
+    graph = build_views(joined.region, joined.values)
+    freed = permuted_leaves(graph, joined.values, wishes)
+    chains = _chains(graph, context, wishes, base)
+    constraints, copied = _satisfiable_constraints(graph, context, chains, freed)
+    return OrderSpace(
+        region=joined.region,
+        graph=graph,
+        constraints=constraints,
+        freed=copied,
+        values=joined.values,
+        fills=joined.fills,
+        occupancies=context.occupancies,
+        dense=_dense_modes(graph, context),
+        joint=joined.joint,
+    )
 
 
 def _chains(
@@ -271,23 +264,24 @@ def _entries(leaf: View, context: Context) -> int:
     return tensor.stored if tensor is not None else 0
 
 
-def _lower(
-    region: Region,
-    candidate: Candidate,
-    context: Context,
-    copied: frozenset[View],
-    wishes: Wishes,
-    found: Found[Candidate],
+def _planned(
+    space: OrderSpace, chosen: Candidate, wishes: Wishes, found: Found[Candidate]
 ) -> Planned:
-    plan = candidate.plan
-    copies = copy_leaves(plan, context.values, copied)
-    values = context.values | {value.name: value for value in copies.values()}
-    stored_as = {leaf: value.name for leaf, value in copies.items()}
-    kernel, formats = Lowering(plan, values, context.fills, stored_as).run(region.name)
-    made = {value.name: value for value in copies.values()}
-    for name, fmt in formats.items():
-        made[name] = replace(values[name], format=fmt, fill=context.fills.value[name])
-    cost = found.row_wise.cost if found.row_wise is not None else None
+    lowered = space.lower(chosen.plan)
+    made = {value.name: value for value in lowered.copies.values()}
+    for name, fmt in lowered.formats.items():
+        fill = space.fills.value[name]
+        made[name] = replace(space.values[name], format=fmt, fill=fill)
     return Planned(
-        region, kernel, plan, candidate.expected, made, stored_as, wishes, cost, len(found.ranked)
+        region=space.region,
+        kernel=lowered.kernel,
+        plan=chosen.plan,
+        expected=chosen.expected,
+        values=made,
+        copies={leaf: value.name for leaf, value in lowered.copies.items()},
+        wishes=wishes,
+        space=space,
+        cells=lowered.cells,
+        row_wise=found.row_wise.cost if found.row_wise is not None else None,
+        tried=len(found.ranked),
     )
