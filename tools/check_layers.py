@@ -45,7 +45,7 @@ LAYERS = {
     "errors": Layer(0),
     "ir": Layer(1, frozenset({"numpy"})),
     "wire": Layer(2, frozenset({"numpy", "google.protobuf", "fuseflow.v1"})),
-    "frontend": Layer(3, NUMERIC, deferred=frozenset({"torch", "onnx", "onnxruntime"})),
+    "frontend": Layer(3, NUMERIC, deferred=frozenset({"torch", "onnx", "onnxruntime", "yaml"})),
     "fusion": Layer(3, NUMERIC),
     "sim": Layer(3, NUMERIC),
     "interop": Layer(3, NUMERIC),

@@ -42,9 +42,7 @@ def load_model(source: str, settings: Mapping[str, str], options: ImportOptions)
     if reader is not None:
         _refuse("--set", settings, source)
         return reader(Path(source), options)
-    build = _builder(source)
-    _refuse("--bind", options.bindings, source)
-    return _import_case(build(settings), options)
+    return _import_case(_builder(source)(settings), options)
 
 
 def list_zoo() -> Iterator[str]:
@@ -108,9 +106,8 @@ def _import_pt2(path: Path, options: ImportOptions) -> EinsumGraph:
     if importlib.util.find_spec("torch") is None:
         fix = "pip install 'fuseflow[torch]'"
         raise UsageError("U012 no-torch", "reading .pt2 files needs PyTorch", fix=fix)
-    from fuseflow.frontend.torch_import import import_pt2
+    from fuseflow.frontend.torch_pt2 import import_pt2
 
-    _refuse("--bind", options.bindings, str(path))
     return import_pt2(path, options=options)
 
 

@@ -1,33 +1,54 @@
 # SPDX-License-Identifier: MIT
 """How operands are stored: the rules that find sparsity, in the order of who is asked first.
 
-1. the user's formats, 2. those that come with the model, 3. a layout that the source states for the
-tensor, 4. masks, 5. zeros counted in the data, 6. dense. Each value records which rule decided.
+1. the user's formats, 2. the user's sidecar, 3. formats that come with the model, 4. a layout that
+the source states for the tensor, 5. masks, 6. zeros counted in the data, 7. dense. Each value
+records which rule decided, and the notes of the graph say it of every tensor, with its density and
+the blocks that its pattern consists of.
 
-A format text lists levels outermost first, for the dimensions of the tensor in the model. Without a
-mode order the levels are in the order in which the operand is stored anyway: what it is summed over
-first. A mode order, as in ``dense,compressed@1,0``, counts the model's own dimensions. Where a
-dimension was split, each part gets its level; dimensions of extent 1 may be left out.
+Not here: what a format text means (`format_text`), and which tensor a user means (`addresses`).
 """
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from fuseflow.errors import GraphError, Location, ModelError, UsageError
+from fuseflow.errors import Location, ModelError, UsageError
+from fuseflow.frontend.addresses import (
+    Address,
+    find_addresses,
+    matches_name,
+    nearest,
+    require_matches,
+)
+from fuseflow.frontend.blocks import block_text, consists_of
+from fuseflow.frontend.format_text import find_text, resolve_format
 from fuseflow.frontend.options import ImportOptions
+from fuseflow.frontend.sidecar import SidecarEntry
 from fuseflow.frontend.views import StoredOperand
 from fuseflow.ir.einsum import EinsumGraph, Role, Value
-from fuseflow.ir.einsum_text import parse_format
 from fuseflow.ir.tensor import Format, LevelFormat, dense_format, tensor_from_dense
 
-__all__ = ["find_text", "resolve_format", "store_operands"]
+__all__ = ["store_operands"]
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What is said about formats: by the user, in a sidecar, and by whoever made the model."""
+
+    options: ImportOptions
+    formats: Mapping[str, str]
+    addresses: Mapping[str, Address]
+
+    def entries(self, name: str) -> list[SidecarEntry]:
+        """Return the entries of the sidecar that mean a tensor, in the order of the file."""
+        return [each for each in self.options.sidecar if self.addresses[name].fits(each)]
 
 
 def store_operands(
@@ -39,116 +60,117 @@ def store_operands(
     """Store the data of every operand in `graph` and add a note on each.
 
     Raises:
-        UsageError: U120 if a format of the user names no tensor.
-        ModelError: I021 if a format does not fit its tensor.
+        UsageError: U120 if a format or an entry of the sidecar names no tensor.
+        ModelError: I021 if a format, a fill or a block does not fit its tensor.
     """
-    unknown = _unmatched(options.formats, operands)
-    if unknown:
-        raise _unknown_tensor(unknown[0], operands)
-    for pattern in _unmatched(formats, operands):
+    addresses = find_addresses(graph, operands)
+    known = [name for address in addresses.values() for name in address.names]
+    for pattern in _unmatched(options.formats, known):
+        raise _unknown_tensor(pattern, known)
+    require_matches(options.sidecar, addresses)
+    for pattern in _unmatched(formats, known):
         graph.notes.append(f'the model has a format for "{pattern}", which is no tensor of it')
+    rules = _Rules(options, formats, addresses)
     for name, operand in operands.items():
-        value = graph.values[name]
-        if operand.source.data is None:
-            continue
-        data = _stored_array(operand)
-        value.format, value.origin = _choose(name, operand, data, options, formats)
-        is_pattern = operand.is_mask and value.format.levels[-1:] == (LevelFormat.COMPRESSED,)
-        if operand.is_mask:
-            data = (data != 0).astype(np.float32)
-        value.dtype = "bool" if is_pattern else "float32"
-        value.tensor = tensor_from_dense(data, value.format, pattern=is_pattern)
-        graph.notes.append(_describe(value, data))
+        if operand.source.data is not None:
+            _store(graph, name, operand, rules)
 
 
-def find_text(formats: Mapping[str, str], names: Iterable[str]) -> str:
-    """Return the format text for a tensor known by `names`: the exact key, else the first glob."""
-    known = tuple(names)
-    exact = [formats[name] for name in known if name in formats]
-    globs = [
-        text
-        for pattern, text in formats.items()
-        if any(fnmatch.fnmatchcase(name, pattern) for name in known)
-    ]
-    return (*exact, *globs, "")[0]
+def _store(graph: EinsumGraph, name: str, operand: StoredOperand, rules: _Rules) -> None:
+    value, entries, data = graph.values[name], rules.entries(name), _stored_array(operand)
+    value.format, value.origin = _choose(name, operand, data, rules)
+    value.fill = _fill(graph, operand, value, entries)
+    is_pattern = operand.is_mask and value.format.levels[-1:] == (LevelFormat.COMPRESSED,)
+    if operand.is_mask:
+        data = (data != 0).astype(np.float32)
+    value.dtype = "bool" if is_pattern else "float32"
+    value.tensor = tensor_from_dense(data, value.format, fill=value.fill, pattern=is_pattern)
+    pattern = np.asarray(operand.source.data).astype(np.float32) != value.fill
+    _check_blocks(entries, name, pattern)
+    density = np.count_nonzero(pattern) / pattern.size
+    graph.notes += _claims(entries, name, density)
+    graph.notes.append(_describe(value, density, block_text(pattern)))
 
 
-def resolve_format(text: str, operand: StoredOperand) -> Format:
-    """Return the format that `text` means for an operand, whose order is settled.
-
-    Raises:
-        ValueError: if it does not fit; the message says why.
-    """
-    try:
-        wanted = parse_format(text)
-    except GraphError as error:
-        raise ValueError(str(error)) from error
-    if wanted.tile or LevelFormat.SINGLETON in wanted.levels:
-        raise ValueError("tiles and singleton levels cannot be asked for here")
-    order = operand.store_as(range(len(operand.extents)))
-    if "@" not in text and len(wanted.levels) == len(order):
-        return Format(wanted.levels, tuple(range(len(order))))
-    levels, dims = _levels_per_dimension(wanted, operand, explicit="@" in text)
-    flat = [
-        (level, stored)
-        for level, dim in zip(levels, dims, strict=True)
-        for stored in sorted(order.index(part) for part in operand.groups[dim])
-    ]
-    return Format(tuple(level for level, _ in flat), tuple(stored for _, stored in flat))
-
-
-def _levels_per_dimension(
-    wanted: Format, operand: StoredOperand, *, explicit: bool
-) -> tuple[list[LevelFormat], list[int]]:
-    """Return levels, and the dimension of the source that each stores, outermost first."""
-    real = [dim for dim, parts in enumerate(operand.groups) if parts]
-    every = list(range(len(operand.groups)))
-    count = len(wanted.levels)
-    if count not in (len(real), len(every)):
-        shape = "x".join(map(str, operand.source.shape))
-        raise ValueError(f"{count} levels for a tensor of shape {shape}")
-    chosen = every if count == len(every) else real
-    pairs = [(wanted.levels[n], chosen[mode]) for n, mode in enumerate(wanted.mode_order)]
-    pairs = [(level, dim) for level, dim in pairs if operand.groups[dim]]
-    levels, dims = [level for level, _ in pairs], [dim for _, dim in pairs]
-    if not explicit:
-        order = operand.store_as(())
-        dims.sort(key=lambda dim: min(order.index(part) for part in operand.groups[dim]))
-    return levels, dims
-
-
-def _stored_array(operand: StoredOperand) -> npt.NDArray[np.float32]:
-    data = np.asarray(operand.source.data).astype(np.float32)
-    order = operand.store_as(range(len(operand.extents)))
-    return data.reshape(operand.extents).transpose(order).copy()
-
-
-def _choose(
-    name: str,
-    operand: StoredOperand,
-    data: npt.NDArray[np.float32],
-    options: ImportOptions,
-    formats: Mapping[str, str],
-) -> tuple[Format, str]:
-    names = tuple(dict.fromkeys((name, operand.source.label or name)))
-    for texts, rule in ((options.formats, "user"), (formats, "model")):
-        text = find_text(texts, names)
+def _choose(name: str, operand: StoredOperand, data: Array, rules: _Rules) -> tuple[Format, str]:
+    """Return the format of an operand and the rule that decided it."""
+    for text, rule in _stated(name, operand, rules):
         if text:
             return _resolve(text, operand, name), rule
-    if operand.source.layout:
-        text = operand.source.layout
-        if operand.source.role is not Role.INPUT:
-            # A weight is laid out anew, for the sum that reads it.
-            text = text.partition("@")[0]
-        return _resolve(text, operand, name), operand.source.layout_rule
     if operand.is_mask:
         return replace(dense_format(data.ndim), levels=_compressed(data.ndim)), "mask"
-    density = np.count_nonzero(data) / data.size
+    density, options = np.count_nonzero(data) / data.size, rules.options
     if data.ndim and data.size >= options.min_elements and density <= options.density_threshold:
         outer = (LevelFormat.DENSE,) * (data.ndim > 1)
         levels = outer + _compressed(data.ndim - len(outer))
         return replace(dense_format(data.ndim), levels=levels), "zeros"
     return dense_format(data.ndim), "dense"
+
+
+def _stated(name: str, operand: StoredOperand, rules: _Rules) -> list[tuple[str, str]]:
+    """Return the format texts that someone states for an operand, each with its rule."""
+    names = rules.addresses[name].names
+    source = operand.source
+    layout = source.layout
+    if source.role is not Role.INPUT:
+        # A weight is laid out anew, for the sum that reads it.
+        layout = layout.partition("@")[0]
+    sidecar = [(each.format_text, f"sidecar {each.where}") for each in rules.entries(name)]
+    return [
+        (find_text(rules.options.formats, names), "user"),
+        *sidecar,
+        (find_text(rules.formats, names), "model"),
+        (layout, source.layout_rule),
+    ]
+
+
+def _fill(
+    graph: EinsumGraph, operand: StoredOperand, value: Value, entries: Iterable[SidecarEntry]
+) -> float:
+    """Return what the entries that are not stored equal.
+
+    The fill of a mask is what it puts in place of the scores that it hides, which the model says;
+    an entry of the sidecar may only repeat it.
+    """
+    stated = [(each.fill, each.where) for each in entries if each.fill is not None]
+    if not stated:
+        return 0.0
+    fill, where = stated[0]
+    if not operand.is_mask:
+        return fill
+    readers = graph.consumers()[value.name]
+    hidden = {op.parameters[0] for op in readers if op.fn == "masked"} | {0.0}
+    if fill not in hidden:
+        message = f"fill {fill:g} does not fit: the mask puts {', '.join(map(str, sorted(hidden)))}"
+        raise ModelError("I021 bad-format", message, where=Location(where, field=value.name))
+    return 0.0
+
+
+def _check_blocks(
+    entries: Iterable[SidecarEntry], name: str, pattern: npt.NDArray[np.bool_]
+) -> None:
+    for each in entries:
+        if each.block and not consists_of(pattern, each.block):
+            found = block_text(pattern) or "no blocks"
+            wanted = "x".join(map(str, each.block))
+            shape = "x".join(map(str, pattern.shape))
+            message = f"the pattern ({shape}) has {found}, not blocks {wanted}"
+            raise ModelError("I021 bad-format", message, where=Location(each.where, field=name))
+
+
+def _claims(entries: Iterable[SidecarEntry], name: str, density: float) -> list[str]:
+    """Return notes on densities of the sidecar that are not those of the data."""
+    return [
+        f"{name}: {each.where} gives the density {each.density:.4g}, its data have {density:.4g}"
+        for each in entries
+        if each.density is not None and abs(each.density - density) > 0.05 * each.density
+    ]
+
+
+def _stored_array(operand: StoredOperand) -> Array:
+    data = np.asarray(operand.source.data).astype(np.float32)
+    order = operand.store_as(range(len(operand.extents)))
+    return data.reshape(operand.extents).transpose(order).copy()
 
 
 def _compressed(order: int) -> tuple[LevelFormat, ...]:
@@ -163,27 +185,19 @@ def _resolve(text: str, operand: StoredOperand, name: str) -> Format:
         raise ModelError("I021 bad-format", message, where=Location(field=name)) from error
 
 
-def _known_names(operands: Mapping[str, StoredOperand]) -> list[str]:
-    labels = (operand.source.label for operand in operands.values())
-    return list(dict.fromkeys((*operands, *(label for label in labels if label))))
+def _unmatched(formats: Mapping[str, str], known: list[str]) -> list[str]:
+    return [pattern for pattern in formats if not matches_name(pattern, known)]
 
 
-def _unmatched(formats: Mapping[str, str], operands: Mapping[str, StoredOperand]) -> list[str]:
-    names = _known_names(operands)
-    return [p for p in formats if not any(fnmatch.fnmatchcase(name, p) for name in names)]
-
-
-def _unknown_tensor(pattern: str, operands: Mapping[str, StoredOperand]) -> UsageError:
-    names = _known_names(operands)
-    near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.3) or names
+def _unknown_tensor(pattern: str, known: Iterable[str]) -> UsageError:
     return UsageError(
         "U120 unknown-tensor",
         f'no input, parameter or constant is called "{pattern}"',
-        fix=f"use one of {', '.join(near)}",
+        fix=f"use one of {', '.join(nearest(pattern, known))}",
     )
 
 
-def _describe(value: Value, data: npt.NDArray[np.float32]) -> str:
+def _describe(value: Value, density: float, blocks: str) -> str:
     shape = "x".join(map(str, value.shape)) or "scalar"
-    density = np.count_nonzero(data) / data.size
-    return f"{value.name}: {shape}, density {density:.4g}, {value.format} ({value.origin})"
+    text = f"{value.name}: {shape}, density {density:.4g}, {value.format} ({value.origin})"
+    return f"{text}, {blocks}" if blocks else text

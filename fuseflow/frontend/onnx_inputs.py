@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fuseflow.errors import Finding, Location, ModelError, UsageError
-from fuseflow.frontend.bind import Operand, random_operand, read_bindings
+from fuseflow.errors import Finding, Location, ModelError
+from fuseflow.frontend.bind import operand_sources, read_operand, stated_densities
+from fuseflow.frontend.operands import Operand, as_wanted, convert, random_operand
 from fuseflow.frontend.options import ImportOptions
 
 if TYPE_CHECKING:
@@ -53,11 +53,18 @@ def bind_inputs(model: OnnxFile, options: ImportOptions) -> dict[str, BoundInput
     boolean tensor.
     """
     declared = [_declaration(model, value) for value in model.inputs]
-    _require_known(model, declared, options.bindings)
-    operands = read_bindings(options.bindings)
+    names = [entry.name for entry in declared]
+    sources = operand_sources(names, options, str(model.path))
+    operands = {name: read_operand(source) for name, source in sources.items()}
+    densities = stated_densities(names, options)
     for entry in declared:
-        if entry.name not in operands and options.random_inputs is not None:
-            operands[entry.name] = _draw(model, entry, options.random_inputs)
+        # A density without data asks for data of that density.
+        if entry.name not in operands and (
+            options.random_inputs is not None or entry.name in densities
+        ):
+            operands[entry.name] = _draw(
+                model, entry, options.random_inputs or 0, densities.get(entry.name, 1.0)
+            )
     _require_complete(model, declared, operands)
     extents: dict[str, int] = {}
     return {entry.name: _fit(model, entry, operands[entry.name], extents) for entry in declared}
@@ -80,25 +87,12 @@ def _declaration(model: OnnxFile, value: onnx.ValueInfoProto) -> _Declared:
     return _Declared(value.name, dtype, shape)
 
 
-def _require_known(model: OnnxFile, declared: list[_Declared], bindings: Mapping[str, str]) -> None:
-    names = [entry.name for entry in declared]
-    for name in bindings:
-        if name not in names:
-            close = difflib.get_close_matches(name, names, n=1)
-            raise UsageError(
-                "U204 unknown-input",
-                f'the model has no input "{name}"',
-                where=Location(file=str(model.path)),
-                fix=f'did you mean "{close[0]}"?' if close else f"bind {', '.join(names)}",
-            )
-
-
-def _draw(model: OnnxFile, entry: _Declared, seed: int) -> Operand:
+def _draw(model: OnnxFile, entry: _Declared, seed: int, density: float) -> Operand:
     shape = tuple(extent for extent in entry.shape if isinstance(extent, int))
     if len(shape) != len(entry.shape):
         message = f"{entry} has no fixed shape that random data could have"
         raise _wrong(model, "I205 unbound-input", entry.name, message, f"--bind {entry.name}=FILE")
-    return random_operand(shape, entry.dtype, seed, entry.name)
+    return random_operand(shape, entry.dtype, seed, entry.name, density)
 
 
 def _require_complete(
@@ -125,6 +119,8 @@ def _fit(
 
     `extents` are those of the named dimensions that inputs before this one have fixed.
     """
+    fixed = [extent if isinstance(extent, int) else None for extent in entry.shape]
+    operand = as_wanted(operand, entry.dtype, fixed)
     shape = operand.array.shape
     wanted = tuple(
         extents.setdefault(extent, found) if isinstance(extent, str) and extent != "?" else extent
@@ -141,13 +137,10 @@ def _fit(
 
 
 def _convert(model: OnnxFile, entry: _Declared, operand: Operand) -> Array:
-    array = operand.array
-    with np.errstate(all="ignore"):
-        converted = np.ascontiguousarray(array.astype(entry.dtype))
-    if entry.dtype.kind != "f" and (converted != array).any():
-        message = f"{operand.file} holds values that are not {entry.dtype}"
-        raise _wrong(model, "I206 input-data", entry.name, message)
-    return converted
+    try:
+        return convert(operand, entry.dtype)
+    except ValueError as error:
+        raise _wrong(model, "I206 input-data", entry.name, str(error)) from error
 
 
 def _wrong(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from fuseflow.frontend.builder import OpBuilder
 from fuseflow.frontend.location import unsupported
 from fuseflow.frontend.ops import OpGraph, OpValue
 from fuseflow.frontend.torch_args import Call, Result
+from fuseflow.frontend.torch_inputs import InputRecord
 from fuseflow.frontend.torch_rules import RULES
 from fuseflow.frontend.torch_shapes import VIEWS
 from fuseflow.frontend.torch_source import source_of
@@ -46,19 +46,10 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
     from torch.fx import Node
 
-__all__ = ["InputRecord", "read_program"]
+__all__ = ["read_program"]
 
 LOOKUPS = frozenset(("embedding",))
 """Operators that are work for the machine even where everything they read is bound."""
-
-
-@dataclass(frozen=True, slots=True)
-class InputRecord:
-    """What is known about an input before the export: its name, data and sparse layout."""
-
-    name: str
-    data: torch.Tensor | None = None
-    layout: str = ""
 
 
 def read_program(
@@ -172,7 +163,7 @@ class _Reader:
         if not meta.dtype.is_floating_point:
             return self._bind(record)
         data = None if record.data is None else to_array(record.data)
-        rule = "layout" if record.layout else ""
+        rule = record.layout_rule if record.layout else ""
         shape = tuple(meta.shape)
         value = OpValue(record.name, shape, Role.INPUT, data, record.layout, rule)
         return Computed(self.builder.add_value(value), shape, meta.dtype)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from fuseflow.errors import ModelError, UsageError
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.torch_import import import_pt2, import_torch
+from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.torch_pt2 import import_pt2
 from fuseflow.ir.verify_einsum import verify_einsum_graph
 from tests.frontend.imports import Function, assert_equal_to_reference, draw, imported
 
@@ -156,7 +157,7 @@ def test_saved_export_with_dynamic_shapes_is_explained(tmp_path: Path) -> None:
 def test_missing_file_is_a_wrong_command(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         import_pt2(tmp_path / "absent.pt2")
-    assert caught.value.rule == "U110 no-file"
+    assert caught.value.rule == "U003 no-file"
 
 
 def test_file_that_is_no_export_is_refused(tmp_path: Path) -> None:
