@@ -20,7 +20,7 @@ from fuseflow.ir.dataflow import (
     StreamKind,
 )
 
-__all__ = ["GraphBuilder", "Shape", "Wire"]
+__all__ = ["GraphBuilder", "Origin", "Shape", "Wire"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,17 @@ class Wire:
     shape: Shape
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What makes a wire; `node` is its id in the finished graph, None if it is not in it."""
+
+    node: int | None
+    op: Op
+    attrs: NodeAttrs
+    inputs: tuple[Wire | None, ...]
+    sources: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class _Draft:
     op: Op
@@ -66,6 +77,7 @@ class GraphBuilder:
         """Start an empty graph."""
         self._drafts: list[_Draft] = []
         self._known: dict[tuple[object, ...], int] = {}
+        self._numbers: dict[int, int] = {}
 
     def add(
         self,
@@ -93,9 +105,16 @@ class GraphBuilder:
 
     def finish(self, name: str, einsums: tuple[str, ...], order: tuple[str, ...]) -> DataflowGraph:
         """Return the graph of all nodes that a writer depends on."""
-        return _Assembler(self._drafts, self._live()).run(
-            DataflowGraph(name, einsums=einsums, order=order)
-        )
+        assembler = _Assembler(self._drafts, self._live())
+        graph = assembler.run(DataflowGraph(name, einsums=einsums, order=order))
+        self._numbers = assembler.numbers
+        return graph
+
+    def origin(self, wire: Wire) -> Origin:
+        """Return what makes a wire, under its id in the graph that was finished last."""
+        draft = self._drafts[wire.node]
+        sources = tuple(draft.sources)
+        return Origin(self._numbers.get(wire.node), draft.op, draft.attrs, draft.inputs, sources)
 
     def _live(self) -> set[int]:
         """Return the drafts that a node without outputs (a writer) reads, directly or not."""
@@ -121,6 +140,7 @@ class _Assembler:
                     key = (wire.node, wire.port)
                     self.readers[key] = self.readers.get(key, 0) + 1
         self.supply: dict[tuple[int, int], list[int]] = {}
+        self.numbers: dict[int, int] = {}
 
     def run(self, graph: DataflowGraph) -> DataflowGraph:
         for number, draft in self.drafts:
@@ -129,6 +149,7 @@ class _Assembler:
                 self._open(graph, (number, port), shape, f"{draft.name}.{port}")
                 for port, shape in enumerate(draft.outputs)
             )
+            self.numbers[number] = len(graph.nodes)
             self._append(graph, draft, inputs, outputs)
             for port, sid in enumerate(outputs):
                 if sid is not None:
