@@ -72,11 +72,11 @@ class Clusters:
         condition = self._domains.at[cell]
         if condition == EVERYTHING:
             return ALL_COORDINATES
-        single = next(iter(condition)) if len(condition) == 1 else frozenset()
-        if len(single) == 1:
-            view, name = next(iter(single))
-            if view.op is not None:
-                return self.result_id((view, name))
+        atoms = frozenset().union(*condition)
+        if all(view.op is not None for view, _ in atoms):
+            streams = {self.result_id(atom) for atom in atoms}
+            if len(streams) == 1:
+                return streams.pop()
         return self._number(self._root[cell])
 
     def result_id(self, cell: Cell) -> int:

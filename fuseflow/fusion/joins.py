@@ -15,14 +15,15 @@ __all__ = ["Joiner", "Participant"]
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A coordinate stream with an optional payload, and the atoms that it stands for.
+    """A coordinate stream with its payloads, and the atoms that it stands for.
 
-    One stream serves several atoms if views of one tensor are entered through the same loops.
+    One stream serves several atoms if views of one tensor are entered through the same loops, or
+    if the results of several operations have the same coordinates.
     """
 
     atoms: frozenset[Atom]
     crd: Wire
-    payload: Wire | None
+    payloads: tuple[Wire, ...] = ()
 
 
 class Joiner:
@@ -50,30 +51,27 @@ class Joiner:
             crd = every_coordinate()
             if not participants:
                 return crd, {}
-            return self._emit(
-                "left", [Participant(frozenset(), crd, None), *participants], shape, name
-            )
+            return self._emit("left", [Participant(frozenset(), crd), *participants], shape, name)
         if len(participants) == 1:
             (only,) = participants
-            payload = only.payload
-            return only.crd, {} if payload is None else {payload: payload}
+            return only.crd, {payload: payload for payload in only.payloads}
         ordered = sorted(participants, key=lambda p: not _decides(condition, p))
         return self._emit(_keep_text(condition, ordered), ordered, shape, name)
 
     def lookup(self, crd: Wire, other: Wire, payload: Wire, name: str) -> Wire:
         """Return the payload of `other` at each coordinate of `crd`, missing where it has none."""
-        inputs = [Participant(frozenset(), crd, None), Participant(frozenset(), other, payload)]
+        if crd == other:
+            return payload
+        inputs = [Participant(frozenset(), crd), Participant(frozenset(), other, (payload,))]
         _, passed = self._emit("left", inputs, crd.shape, name)
         return passed[payload]
 
     def _emit(
         self, keep: str, inputs: Sequence[Participant], shape: Shape, name: str
     ) -> tuple[Wire, dict[Wire, Wire]]:
-        wires: list[Wire] = []
-        for part in inputs:
-            wires += [part.crd] if part.payload is None else [part.crd, part.payload]
-        counts = tuple(0 if part.payload is None else 1 for part in inputs)
-        payloads = [(n, p.payload) for n, p in enumerate(inputs) if p.payload is not None]
+        wires = [wire for part in inputs for wire in (part.crd, *part.payloads)]
+        counts = tuple(len(part.payloads) for part in inputs)
+        payloads = [(n, payload) for n, part in enumerate(inputs) for payload in part.payloads]
         outputs = [shape, *(shape.of_kind(payload.shape.kind) for _, payload in payloads)]
         crd, *rest = self._builder.add(
             Op.JOIN, JoinAttrs(keep, counts), wires, outputs, name=f"join {name}"

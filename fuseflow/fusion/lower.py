@@ -193,8 +193,9 @@ class Lowering:
                     crd, payload = self.emitted(operand, name)
                 else:
                     continue
-                known = found[crd].atoms if crd in found else frozenset()
-                found[crd] = Participant(known | {atom}, crd, payload)
+                known = found.get(crd, Participant(frozenset(), crd))
+                new = () if payload is None or payload in known.payloads else (payload,)
+                found[crd] = Participant(known.atoms | {atom}, crd, known.payloads + new)
         return list(found.values())
 
     def _is_detached(self, view: View, name: str) -> bool:
