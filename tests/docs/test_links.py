@@ -51,3 +51,32 @@ def test_broken_links_are_found(tmp_path: Path) -> None:
     assert broken_links(page) == []
     page.write_text("[a](gone.md) [b](other.md#gone) [c](#gone)\n")
     assert broken_links(page) == ["gone.md", "other.md#gone", "#gone"]
+
+
+def missing_sources(page: Path) -> list[str]:
+    """Return the source files that a page names, by path or name alone, and that do not exist.
+
+    Files that an example of the page writes are its own.
+    """
+    text = page.read_text()
+    own = re.findall(r"^# (\w+\.\w+)$", text, re.MULTILINE)
+    names = re.findall(r"`((?:\w+/)*\w+\.(?:pyx?|pxd|proto))`", text)
+    return [name for name in names if name not in own and not is_source(name)]
+
+
+def is_source(name: str) -> bool:
+    return (ROOT / name).exists() or any(
+        found for folder in ("fuseflow", "proto") for found in (ROOT / folder).rglob(name)
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_source_files_that_a_page_names_exist(page: Path) -> None:
+    assert missing_sources(page) == []
+
+
+def test_source_files_that_are_gone_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    good = "`views.py` `twin/rules.py` `fuseflow/ir/tensor.py` `einsum.proto` `mine.py`"
+    page.write_text(f"{good} `gone.py` `ir/gone.pyx`\n\n```python\n# mine.py\n```\n")
+    assert missing_sources(page) == ["gone.py", "ir/gone.pyx"]
