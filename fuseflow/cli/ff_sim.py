@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from fuseflow.ir.hardware import HardwareConfig
     from fuseflow.ir.report import SimulationReport
 
-__all__ = ["ENGINES", "PROFILES", "main", "make_parser"]
+__all__ = ["ENGINES", "MEMORIES", "PROFILES", "main", "make_parser"]
 
 ENGINES = ("engine", "twin")
 PROFILES = ("comal", "native")
+MEMORIES = ("ideal", "comal-hbm", "hbm2")
 
 DESCRIPTION = """Simulate a dataflow program, cycle by cycle, and report what it took.
 
@@ -81,7 +82,11 @@ def _add_machine_options(parser: Parser) -> None:
     parser.add_argument(
         "--hw", metavar="FILE", help="take the machine from a HardwareConfig in text format"
     )
-    parser.add_argument("--memory", metavar="MODEL", help="memory model: ideal")
+    parser.add_argument(
+        "--memory",
+        metavar="MODEL",
+        help=f"memory model: {', '.join(MEMORIES)} (a DRAM with channels, banks and rows)",
+    )
     parser.add_argument("--timing", choices=PROFILES, help="what primitives and channels cost")
     parser.add_argument(
         "--fifo-depth",

@@ -87,11 +87,17 @@ class Hbm2Config:
 
 @dataclass(frozen=True, slots=True)
 class MemoryConfig:
-    """Which memory model: "ideal" (accesses cost no time), "comal-hbm", "hbm2"."""
+    """Which memory model: "ideal" (accesses cost no time), "comal-hbm", "hbm2".
+
+    Arrays of tensors start at multiples of `align` bytes (None: a line of every channel); each
+    array of a result has `arena_bytes` to itself.
+    """
 
     model: str = "ideal"
     comal_hbm: ComalHbmConfig = field(default_factory=ComalHbmConfig)
     hbm2: Hbm2Config = field(default_factory=Hbm2Config)
+    align: int | None = None
+    arena_bytes: int = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)

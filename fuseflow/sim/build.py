@@ -11,12 +11,24 @@ import graphlib
 from collections.abc import Mapping
 
 from fuseflow.errors import GraphError, Location
-from fuseflow.ir.dataflow import AluAttrs, ArrayAttrs, DataflowGraph, Node, Op, Stream, StreamKind
+from fuseflow.ir.dataflow import (
+    AluAttrs,
+    ArrayAttrs,
+    DataflowGraph,
+    LevelWriteAttrs,
+    Node,
+    Op,
+    ScanAttrs,
+    Stream,
+    StreamKind,
+    ValWriteAttrs,
+)
 from fuseflow.ir.einsum import Value
 from fuseflow.ir.hardware import HardwareConfig
 from fuseflow.ir.op_specs import ports_of
 from fuseflow.sim.bind import Binder
 from fuseflow.sim.machine import Channel, ChannelKind, Machine, Unit, UnitKind
+from fuseflow.sim.memory import AddressMap, allocate
 from fuseflow.sim.profiles import check_hardware, cost_of, signal_cost
 
 __all__ = ["build_machine"]
@@ -29,20 +41,24 @@ KINDS = {
 
 
 def build_machine(
-    graph: DataflowGraph, tensors: Mapping[str, Value], hardware: HardwareConfig
+    graph: DataflowGraph,
+    tensors: Mapping[str, Value],
+    hardware: HardwareConfig,
+    addresses: AddressMap | None = None,
 ) -> Machine:
     """Return the Machine of one kernel.
 
     Args:
         graph: a verified kernel.
         tensors: every tensor that it touches, those that it reads with their data.
-        hardware: profile, capacities and overrides of costs.
+        hardware: profile, capacities, overrides of costs, memory.
+        addresses: where the tensors lie; by default as if the program had no other tensors.
 
     Raises:
         UsageError: the hardware names something unknown (`check_hardware`).
         GraphError: a tensor has no data, a stream lacks an end, or the kernel has a cycle.
     """
-    builder = _Builder(graph, tensors, hardware)
+    builder = _Builder(graph, tensors, hardware, addresses or allocate(tensors, hardware.memory))
     for node in _in_order(graph):
         builder.add(node)
     return builder.machine()
@@ -75,11 +91,17 @@ class _Builder:
     """Adds units and channels in topological order of the nodes."""
 
     def __init__(
-        self, graph: DataflowGraph, tensors: Mapping[str, Value], hardware: HardwareConfig
+        self,
+        graph: DataflowGraph,
+        tensors: Mapping[str, Value],
+        hardware: HardwareConfig,
+        addresses: AddressMap,
     ) -> None:
         self.graph = graph
         self.tensors = tensors
         self.timing = hardware.timing
+        self.memory = hardware.memory
+        self.addresses = addresses
         self.profile = check_hardware(hardware)
         self.binder = Binder(graph.name, tensors, self.profile)
         self.units: list[Unit] = []
@@ -87,7 +109,7 @@ class _Builder:
         self.index: dict[int, int] = {}
 
     def machine(self) -> Machine:
-        return Machine(self.graph.name, tuple(self.units), tuple(self.channels))
+        return Machine(self.graph.name, tuple(self.units), tuple(self.channels), self.memory)
 
     def add(self, node: Node) -> None:
         """Add the unit of a node and the channels that it sends to."""
@@ -105,8 +127,19 @@ class _Builder:
                 params=self.binder.bind(node, tile),
                 cost=cost_of(node, self.profile, self.timing.costs, tile),
                 node=node.id,
+                bases=self._bases(node),
             )
         )
+
+    def _bases(self, node: Node) -> tuple[int, ...]:
+        """Return the addresses of the arrays in memory that a node touches."""
+        match node.attrs:
+            case ScanAttrs(tensor=name, level=level) | LevelWriteAttrs(tensor=name, level=level):
+                return self.addresses.level(name, level)
+            case ArrayAttrs(tensor=name) | ValWriteAttrs(tensor=name):
+                return (self.addresses.values(name),)
+            case _:
+                return ()
 
     def _open_outputs(self, node: Node, inputs: list[int]) -> list[int]:
         input_ports, output_ports = ports_of(node)

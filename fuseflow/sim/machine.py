@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+from fuseflow.ir.hardware import MemoryConfig
 from fuseflow.sim.params import NoParams, UnitParams
 
 __all__ = ["Channel", "ChannelKind", "Cost", "Machine", "Unit", "UnitKind"]
@@ -81,7 +82,8 @@ class Unit:
 
     `inputs` and `outputs` are positions in `Machine.channels`; -1 is an input that is not
     connected or a void output, whose tokens cost and wait nothing. `node` is the id of the IR node
-    that the unit belongs to, -1 for none; a hidden repsig belongs to its repeat.
+    that the unit belongs to, -1 for none; a hidden repsig belongs to its repeat. `bases` are the
+    byte addresses of the arrays in memory that the unit touches (`fuseflow.sim.memory.arrays_of`).
     """
 
     kind: UnitKind
@@ -91,6 +93,7 @@ class Unit:
     params: UnitParams = field(default_factory=NoParams)
     cost: Cost = field(default_factory=Cost)
     node: int = -1
+    bases: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +116,12 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A kernel: units in topological order, channels in stable order."""
+    """A kernel: units in topological order, channels in stable order, and the memory behind."""
 
     name: str
     units: tuple[Unit, ...]
     channels: tuple[Channel, ...]
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
 
     def producers(self) -> tuple[int, ...]:
         """Return the unit that writes each channel."""

@@ -10,17 +10,31 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from fuseflow.errors import Location, UsageError
 from fuseflow.ir.dataflow import AluAttrs, Node, NodeAttrs, Op, ReduceAttrs, SpaccAttrs, TileOp
-from fuseflow.ir.hardware import HardwareConfig, NodeCost
+from fuseflow.ir.hardware import HardwareConfig, MemoryConfig, NodeCost
 from fuseflow.ir.scalar import REDUCTIONS, SCALAR_FUNCTIONS
 from fuseflow.sim.machine import Cost
 
 __all__ = ["PROFILES", "Profile", "check_hardware", "cost_of", "require_known", "signal_cost"]
 
 MEMORY_MODELS = ("ideal", "comal-hbm", "hbm2")
+POLICIES = ("frfcfs", "fcfs")
+WORD_BYTES = 4
+LEAST = {
+    "channels": 1,
+    "banks": 1,
+    "row_bytes": 4,
+    "line_bytes": 4,
+    "batch": 1,
+    "t_burst": 1,
+    "window": 1,
+    "prefetch_tokens": 1,
+    "client_window": 2,
+}
+"""Least values of figures of memories, 0 for others. Two words may lie in two lines: window 2."""
 SIGNAL = "repsig"
 FUNCTIONS: Mapping[str, Iterable[str]] = {
     Op.ALU: SCALAR_FUNCTIONS,
@@ -65,24 +79,39 @@ def check_hardware(hardware: HardwareConfig) -> Profile:
     """Return the profile that the hardware names.
 
     Raises:
-        UsageError: an unknown profile, memory model, node kind or function, or a negative figure;
-            or a memory model other than ideal, which this version does not simulate.
+        UsageError: an unknown profile, memory model, node kind or function, or an impossible
+            figure.
     """
     timing, memory = hardware.timing, hardware.memory.model
     require_known("U301 unknown-profile", "profile", timing.profile, PROFILES)
     require_known("U302 unknown-memory", "memory model", memory, MEMORY_MODELS)
-    if memory != "ideal":
-        raise UsageError(
-            "U303 memory-model",
-            f'memory model "{memory}" is not simulated by this version',
-            where=Location(field="memory.model"),
-            fix="use the memory model ideal",
-        )
+    _check_memory(hardware.memory)
     if timing.capacity is not None and timing.capacity < 1:
         raise _bad_figure("timing.capacity", timing.capacity, 1)
     for override in timing.costs:
         _check_override(override)
     return PROFILES[timing.profile]
+
+
+def _check_memory(memory: MemoryConfig) -> None:
+    """Refuse figures with which no memory can work, whichever model is chosen."""
+    for name, config in (("comal_hbm", memory.comal_hbm), ("hbm2", memory.hbm2)):
+        for field in fields(config):
+            value = getattr(config, field.name)
+            if isinstance(value, int) and value < LEAST.get(field.name, 0):
+                raise _bad_figure(f"memory.{name}.{field.name}", value, LEAST.get(field.name, 0))
+    for name in ("align", "arena_bytes"):
+        value = getattr(memory, name)
+        if value is not None and value < 1:
+            raise _bad_figure(f"memory.{name}", value, 1)
+    require_known("U303 unknown-policy", "memory policy", memory.hbm2.policy, POLICIES)
+    if memory.hbm2.line_bytes % WORD_BYTES or memory.hbm2.row_bytes % memory.hbm2.line_bytes:
+        raise UsageError(
+            "U308 bad-lines",
+            f"lines of {memory.hbm2.line_bytes} bytes do not fill rows of "
+            f"{memory.hbm2.row_bytes} bytes with whole words of {WORD_BYTES}",
+            where=Location(field="memory.hbm2.line_bytes"),
+        )
 
 
 def _check_override(override: NodeCost) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fuseflow.sim.memory import MemoryFigures
 from fuseflow.sim.params import Floats, Ints
 from fuseflow.sim.tokens import TokenStream
 
@@ -30,8 +31,9 @@ class WrittenLevel:
 class UnitResult:
     """One unit after the run: final clock, ticks of work, FLOPs, DRAM bytes, what it wrote.
 
-    clock = busy + cycles stalled for tokens or room. `level` and `values` (f32[n, *tile]) are set
-    for writers. How FLOPs and bytes are counted is docs/streams.md, section 4.
+    clock = busy + cycles that it waited: for tokens, for room in outputs, for memory. `level` and
+    `values` (f32[n, *tile]) are set for writers. How FLOPs and bytes are counted is
+    docs/streams.md, section 4.
     """
 
     clock: int
@@ -39,6 +41,9 @@ class UnitResult:
     flops: int = 0
     read_bytes: int = 0
     write_bytes: int = 0
+    waited_for_input: int = 0
+    waited_for_room: int = 0
+    waited_for_memory: int = 0
     level: WrittenLevel | None = None
     values: Floats | None = None
 
@@ -81,9 +86,10 @@ class DeadlockInfo:
 class MachineResult:
     """The outcome of a run, by unit and channel position.
 
-    `elapsed` is the latest clock of all units. After a deadlock `complete` is False, the figures
-    are those reached so far and nothing is guaranteed to be written. When `max_cycles` was passed
-    the same may hold: a simulator may notice it late, or not before the end.
+    `elapsed` is the latest clock of all units and the last answer of memory. After a deadlock
+    `complete` is False, the figures are those reached so far and nothing is guaranteed to be
+    written. When `max_cycles` was passed the same may hold: a simulator may notice it late, or not
+    before the end. `memory` is None if memory is ideal.
     """
 
     units: tuple[UnitResult, ...]
@@ -91,3 +97,4 @@ class MachineResult:
     elapsed: int
     complete: bool = True
     deadlock: DeadlockInfo | None = None
+    memory: MemoryFigures | None = None

@@ -17,6 +17,7 @@ from fuseflow.sim.assemble import assemble
 from fuseflow.sim.build import build_machine
 from fuseflow.sim.check import ATOL, RTOL, check_outputs
 from fuseflow.sim.machine import Machine
+from fuseflow.sim.memory import allocate
 from fuseflow.sim.profiles import check_hardware, require_known
 from fuseflow.sim.result import MachineResult
 from fuseflow.sim.statistics import deadlock_report, kernel_statistics, totals
@@ -106,13 +107,14 @@ class _Run:
         self.simulator = simulator
         self.max_cycles = max_cycles
         self.tensors: dict[str, Value] = dict(program.tensors)
+        self.addresses = allocate(program.tensors, hardware.memory)
         self.report = SimulationReport(program.name, hardware, notes=list(program.notes))
         self.cycles = 0
 
     def step(self, kernel: DataflowGraph) -> bool:
         """Run one kernel; return whether the next one can start."""
         limit = None if self.max_cycles is None else self.max_cycles - self.cycles
-        machine = build_machine(kernel, self.tensors, self.hardware)
+        machine = build_machine(kernel, self.tensors, self.hardware, self.addresses)
         result = self.simulator(machine, max_cycles=limit)
         self.report.kernels.append(kernel_statistics(kernel, machine, result))
         self.report.deadlock = deadlock_report(machine, result)

@@ -13,7 +13,7 @@ import pytest
 from fuseflow.cli import ff_fuse, ff_show, ff_sim
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.op_specs import OP_SPECS
-from fuseflow.sim.profiles import PROFILES
+from fuseflow.sim.profiles import MEMORY_MODELS, PROFILES
 from fuseflow.sim.run import SIMULATORS
 from fuseflow.wire import (
     Artifact,
@@ -198,6 +198,7 @@ def test_the_wrong_stage_order_is_explained(call: Call, graph_file: Path) -> Non
 def test_what_is_on_offer_is_what_the_simulator_has() -> None:
     assert set(ff_sim.ENGINES) == set(SIMULATORS)
     assert set(ff_sim.PROFILES) == set(PROFILES)
+    assert set(ff_sim.MEMORIES) == set(MEMORY_MODELS)
 
 
 def test_ops_in_a_report_are_those_of_the_program(call: Call, program_file: Path) -> None:

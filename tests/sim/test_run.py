@@ -10,7 +10,7 @@ import pytest
 
 from fuseflow.errors import GraphError, UsageError
 from fuseflow.ir.dataflow import DataflowProgram
-from fuseflow.ir.hardware import HardwareConfig, MemoryConfig, TimingConfig
+from fuseflow.ir.hardware import HardwareConfig, Hbm2Config, MemoryConfig, TimingConfig
 from fuseflow.ir.report import SimulationReport
 from fuseflow.sim import simulate
 from tests.sim import kernels, simulators
@@ -173,13 +173,35 @@ def test_a_limit_that_is_not_passed_changes_nothing(simulator: str) -> None:
     assert limited.check == whole.check
 
 
+def on_dram(**figures: Any) -> HardwareConfig:
+    return HardwareConfig(memory=MemoryConfig("hbm2", hbm2=Hbm2Config(**figures)))
+
+
+@pytest.mark.parametrize(
+    ("figures", "rule", "field"),
+    [
+        ({"client_window": 1}, "U307", "memory.hbm2.client_window"),
+        ({"t_cl": -1}, "U307", "memory.hbm2.t_cl"),
+        ({"line_bytes": 6}, "U308", "memory.hbm2.line_bytes"),
+        ({"row_bytes": 1000}, "U308", "memory.hbm2.line_bytes"),
+    ],
+)
+def test_a_memory_that_cannot_work_is_refused(
+    figures: dict[str, int], rule: str, field: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        simulate(two_products(), on_dram(**figures), engine="twin")
+    assert caught.value.rule.startswith(rule)
+    assert field in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("options", "rule", "word"),
     [
         ({"engine": "twinn"}, "U311", '"twin"'),
         ({"hardware": HardwareConfig(TimingConfig("comel"))}, "U301", '"comal"'),
         ({"hardware": HardwareConfig(memory=MemoryConfig("hbm"))}, "U302", '"hbm2"'),
-        ({"hardware": HardwareConfig(memory=MemoryConfig("hbm2"))}, "U303", "ideal"),
+        ({"hardware": on_dram(policy="frfcf")}, "U303", '"frfcfs"'),
     ],
 )
 def test_an_unknown_choice_names_the_nearest_one(

@@ -291,7 +291,18 @@ cdef class Core:
             val = <ValWriteState*> u.state
             values = self._array(val.values, val.count * u.inputs[0].width)
             values = values.reshape(val.count, *self.machine.channels[unit.inputs[0]].tile)
-        return UnitResult(u.clock, u.busy, u.flops, u.read_bytes, u.write_bytes, written, values)
+        return UnitResult(
+            clock=u.clock,
+            busy=u.busy,
+            flops=u.flops,
+            read_bytes=u.read_bytes,
+            write_bytes=u.write_bytes,
+            # Without memory and with counted waits for room, all other waiting is for input.
+            waited_for_input=u.clock - u.busy - u.waited_room if u.n_in else 0,
+            waited_for_room=u.waited_room,
+            level=written,
+            values=values,
+        )
 
     cdef object _integers(self, const int64_t* data, int64_t count):
         out = np.empty(count, np.int64)

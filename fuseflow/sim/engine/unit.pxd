@@ -53,6 +53,8 @@ cdef struct Unit:
     int64_t flops
     int64_t read_bytes
     int64_t write_bytes
+    int64_t waited_room  # cycles
+    int64_t waited_memory
     # Where it stands.
     int32_t phase
     int32_t port  # a loop over ports stands here
@@ -178,6 +180,7 @@ cdef inline bint wait_slot(Unit* u, int32_t port) noexcept nogil:
         return True
     freed = c.removals[(c.sent - c.capacity) & (c.removal_room - 1)] + 1
     if freed > u.clock:
+        u.waited_room += freed - u.clock
         u.clock = freed
     return True
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fuseflow.sim.params import LevelWriteParams, SourceParams, ValWriteParams
@@ -35,16 +37,25 @@ def sink(unit: Process) -> Rule:
 def level_write(unit: Process) -> Rule:
     """Store coordinates; every list that exists ends a segment."""
     stored = unit.params_of(LevelWriteParams).format
-    segments, coordinates = [0], []
+    segments: list[int] = [0]
+    coordinates: list[int] = []
+    crd_array = 1 if stored == "compressed" else 0
+    if stored == "compressed":
+        yield from unit.store.put(0, 0, 1)
     while (token := (yield Take(0))) is not DONE:
         ticks = unit.cost.ii
         if not isinstance(token, Stop):
+            if stored != "dense":
+                yield from unit.store.put(crd_array, len(coordinates), 1)
             coordinates.append(token)
         elif token.e == 0:
+            if stored == "compressed":
+                yield from unit.store.put(0, len(segments), 1)
             segments.append(len(coordinates))
         else:
             ticks = 0
         yield Tick(ticks)
+    yield from unit.store.close()
     if stored != "dense":
         unit.words_written += len(coordinates)
     if stored == "compressed":
@@ -69,6 +80,8 @@ def val_write(unit: Process) -> Rule:
             if params.positions is not None and not 0 <= position < params.positions:
                 raise unit.out_of_range("reference", position, params.positions)
             written.append((position, fill if token is MISSING else token))
+            words = math.prod(tile)
+            yield from unit.store.put(0, position * words, words)
             yield Tick(unit.cost.ii)
     count = params.positions if placed and params.positions is not None else len(written)
     values = np.full((count, *tile), fill, np.float32)
@@ -76,4 +89,5 @@ def val_write(unit: Process) -> Rule:
         values[position] = value
     unit.words_written = sum(np.size(value) for _, value in written)
     unit.values = values
+    yield from unit.store.close()
     yield Tick(unit.cost.done)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from fuseflow.sim.twin.ops import (
     Emit,
     Peek,
     Rule,
+    Served,
     Steps,
     Take,
     Tick,
@@ -25,9 +26,9 @@ from fuseflow.sim.twin.ops import (
 )
 from fuseflow.sim.twin.process import Process
 
-__all__ = ["full", "locate", "root", "scan"]
+__all__ = ["emit_pair", "expand", "full", "locate", "root", "scan", "stored_fiber"]
 
-Fiber = Iterable[tuple[int, int]]
+Fiber = Sequence[tuple[int, int]]
 """Coordinates of one list with their positions."""
 
 
@@ -42,36 +43,47 @@ def scan(unit: Process) -> Rule:
     """Turn each reference into the fiber below it, a missing one into an empty fiber."""
     params = unit.params_of(ScanParams)
 
-    def fiber(reference: Token) -> Fiber:
-        if reference is MISSING:
-            return ()
-        if reference >= params.parents:
-            raise unit.out_of_range("reference", reference, params.parents)
-        return _stored_fiber(unit, params, reference)
+    def walk(reference: Token) -> Rule:
+        for pair in stored_fiber(unit, params, reference):
+            yield from emit_pair(unit, pair)
+            yield Tick(unit.cost.ii)
 
-    yield from _expand(unit, fiber)
+    yield from expand(unit, walk)
 
 
 def full(unit: Process) -> Rule:
     """Turn each element, missing or not, into all coordinates of a dense index."""
     size = unit.params_of(FullParams).size
-    yield from _expand(unit, lambda _element: ((c, c) for c in range(size)))
+
+    def walk(_element: Token) -> Rule:
+        for coordinate in range(size):
+            yield Emit(0, coordinate)
+            yield Tick(unit.cost.ii)
+
+    yield from expand(unit, walk)
 
 
-def _expand(unit: Process, fiber: Callable[[Token], Fiber]) -> Rule:
-    """Replace elements by lists; the token after an element decides the stop of its list."""
+def expand(unit: Process, walk: Callable[[Token], Rule]) -> Rule:
+    """Replace elements by lists; the token after an element decides the stop of its list.
+
+    `walk` emits the list of an element and lets its time pass.
+    """
     outputs = range(len(unit.outputs))
     while (token := (yield Take(0))) is not DONE:
         if is_element(token):
-            for pair in fiber(token):
-                yield from _emit_each(outputs, pair)
-                yield Tick(unit.cost.ii)
+            yield from walk(token)
             stop = yield from _closing_stop(unit)
         else:
             stop = Stop(token.n + 1, token.e + 1)
         yield from emit_all(outputs, stop)
         yield Tick(unit.cost.ii)
+        yield Served()
     yield from emit_all(outputs, DONE)
+
+
+def emit_pair(unit: Process, pair: tuple[int, int]) -> Rule:
+    """Send a coordinate and its position."""
+    yield from _emit_each(range(len(unit.outputs)), pair)
 
 
 def _emit_each(outputs: Iterable[int], tokens: tuple[Token, ...]) -> Rule:
@@ -90,10 +102,15 @@ def _closing_stop(unit: Process) -> Steps[Stop]:
     return Stop(token.n + 1)
 
 
-def _stored_fiber(unit: Process, params: ScanParams, reference: int) -> Fiber:
+def stored_fiber(unit: Process, params: ScanParams, reference: Token) -> Fiber:
+    """Return the fiber of a reference, and count the words read; refuse a wrong reference."""
+    if reference is MISSING:
+        return ()
+    if reference >= params.parents:
+        raise unit.out_of_range("reference", reference, params.parents)
     if params.format == "dense":
         base = reference * params.size
-        return ((c, base + c) for c in range(params.size))
+        return [(c, base + c) for c in range(params.size)]
     assert params.coordinates is not None
     if params.format == "singleton":
         unit.words_read += 1
@@ -101,7 +118,7 @@ def _stored_fiber(unit: Process, params: ScanParams, reference: int) -> Fiber:
     assert params.segments is not None
     start, end = int(params.segments[reference]), int(params.segments[reference + 1])
     unit.words_read += 2 + end - start
-    return ((int(params.coordinates[a]), a) for a in range(start, end))
+    return [(int(params.coordinates[a]), a) for a in range(start, end)]
 
 
 def locate(unit: Process) -> Rule:

@@ -17,16 +17,22 @@ if TYPE_CHECKING:
     from fuseflow.sim.twin.process import Process
 
 __all__ = [
+    "Answer",
+    "Ask",
     "Copy",
     "Discard",
     "Emit",
+    "Fetched",
     "Op",
     "Peek",
+    "Post",
     "Rest",
     "Rule",
+    "Served",
     "Steps",
     "Take",
     "Tick",
+    "Use",
     "emit_all",
     "is_element",
     "peek_each",
@@ -82,7 +88,45 @@ class Rest(NamedTuple):
     until: int
 
 
-Op = Peek | Take | Discard | Emit | Copy | Tick | Rest
+class Ask(NamedTuple):
+    """Ask the queue server for a vector of words of an array."""
+
+    array: int
+    words: int
+
+
+class Answer(NamedTuple):
+    """Let the clock reach the answer to the last question."""
+
+
+class Fetched(NamedTuple):
+    """Let the clock reach the cycle in which the metadata of the element just taken are here."""
+
+
+class Use(NamedTuple):
+    """Let the clock reach the arrival of the next line of an array that was read ahead.
+
+    `address` is that of a word; words are used in the order in which they were planned.
+    """
+
+    array: int
+    address: int
+
+
+class Served(NamedTuple):
+    """Say that all elements taken so far are dealt with: a unit that reads ahead may go on."""
+
+
+class Post(NamedTuple):
+    """Send a line of an array to memory; too many without an answer hold the clock up."""
+
+    array: int
+    line: int
+
+
+Op = (
+    Peek | Take | Discard | Emit | Copy | Tick | Rest | Ask | Answer | Fetched | Use | Served | Post
+)
 T = TypeVar("T")
 Steps = Generator[Op, Token, T]
 """Part of a rule that returns something; used with `yield from`."""

@@ -13,11 +13,13 @@ import numpy as np
 
 from fuseflow.sim import faults
 from fuseflow.sim.machine import Machine
+from fuseflow.sim.memory import MemoryModel, first_clients, make_memory, owners_of
 from fuseflow.sim.result import Blocked, DeadlockInfo, MachineResult, UnitResult
 from fuseflow.sim.twin.fifo import Fifo
 from fuseflow.sim.twin.ops import Discard, Emit, Peek, Take
-from fuseflow.sim.twin.process import Process
-from fuseflow.sim.twin.rules import RULES
+from fuseflow.sim.twin.prefetch import Prefetcher
+from fuseflow.sim.twin.process import Process, Shared
+from fuseflow.sim.twin.rules import rule_of
 
 __all__ = ["run_twin"]
 
@@ -41,21 +43,27 @@ def run_twin(
         GraphError: tokens do not fit each other or the data (rules of `fuseflow.sim.faults`).
     """
     fifos = _fifos(machine, record)
+    memory = make_memory(machine.memory)
+    shared = Shared(machine.name, fifos, machine.memory, memory, max_cycles)
+    clients = first_clients(machine)
     processes = [
-        Process(machine.name, unit, fifos, RULES[unit.kind], max_cycles) for unit in machine.units
+        Process(unit, shared, client, rule_of(unit, machine.memory))
+        for unit, client in zip(machine.units, clients, strict=True)
     ]
     with np.errstate(all="ignore"):
-        _run_all(processes)
+        _run_all(processes, memory, owners_of(machine))
     _check_leftover(machine, processes, fifos)
     stuck = [process for process in processes if not process.finished]
     limited = any(process.over_limit for process in stuck)
     deadlock = _explain(processes, fifos) if stuck and not limited else None
+    last_response = memory.figures.last_response if memory else 0
     return MachineResult(
         units=tuple(_unit_result(process) for process in processes),
         channels=tuple(fifo.result() for fifo in fifos),
-        elapsed=max((process.clock for process in processes), default=0),
+        elapsed=max([last_response, *(process.clock for process in processes)]),
         complete=not stuck,
         deadlock=deadlock,
+        memory=memory.figures if memory else None,
     )
 
 
@@ -64,8 +72,8 @@ def _fifos(machine: Machine, record: bool) -> list[Fifo]:
     return [Fifo(machine.name, *end, record) for end in ends]
 
 
-def _run_all(processes: list[Process]) -> None:
-    """Run whoever was woken, the first in graph order first."""
+def _run_all(processes: list[Process], memory: MemoryModel | None, owners: list[int]) -> None:
+    """Run whoever was woken, the first in graph order first; then let memory answer."""
     ready = list(range(len(processes)))
     queued = set(ready)
 
@@ -74,11 +82,16 @@ def _run_all(processes: list[Process]) -> None:
             queued.add(index)
             heapq.heappush(ready, index)
 
-    while ready:
-        index = heapq.heappop(ready)
-        queued.discard(index)
-        if not processes[index].finished:
-            processes[index].run(wake)
+    while True:
+        while ready:
+            index = heapq.heappop(ready)
+            queued.discard(index)
+            if not processes[index].finished:
+                processes[index].run(wake)
+        for request in memory.serve() if memory else ():
+            wake(owners[request.client])
+        if not ready:
+            return
 
 
 def _check_leftover(machine: Machine, processes: list[Process], fifos: list[Fifo]) -> None:
@@ -96,6 +109,9 @@ def _unit_result(process: Process) -> UnitResult:
         flops=process.flops,
         read_bytes=WORD_BYTES * process.words_read,
         write_bytes=WORD_BYTES * process.words_written,
+        waited_for_input=sum(process.waited_for_input),
+        waited_for_room=sum(process.waited_for_room),
+        waited_for_memory=process.waited_for_memory,
         level=process.level,
         values=process.values,
     )
@@ -119,14 +135,16 @@ def _explain(processes: list[Process], fifos: list[Fifo]) -> DeadlockInfo:
 
 def _blocked(process: Process, index: int) -> Blocked:
     """Describe what a stuck unit waits for."""
+    unit = process.unit
+    fifo: Fifo | Prefetcher | None
     match process.waiting:
         case Peek(port) | Take(port) | Discard(port):
-            ends, channels, waits_for = process.inputs, process.unit.inputs, "token"
+            waits_for, channel, fifo = "token", unit.inputs[port], process.inputs[port]
         case Emit(port):
-            ends, channels, waits_for = process.outputs, process.unit.outputs, "slot"
-        case _:  # a copy: some output is full
-            ends, channels, waits_for = process.outputs, process.unit.outputs, "slot"
-            port = next(i for i, fifo in enumerate(ends) if fifo and not fifo.has_room)
-    fifo = ends[port]
+            waits_for, channel, fifo = "slot", unit.outputs[port], process.outputs[port]
+        case _:  # a copy: some output is full; memory always answers
+            full = (i for i, out in enumerate(process.outputs) if out and not out.has_room)
+            port = next(full)
+            waits_for, channel, fifo = "slot", unit.outputs[port], process.outputs[port]
     assert fifo is not None
-    return Blocked(index, port, channels[port], waits_for, process.clock, fifo.sent)
+    return Blocked(index, port, channel, waits_for, process.clock, fifo.sent)
