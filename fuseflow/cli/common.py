@@ -54,7 +54,7 @@ def run(
     try:
         args = parser.parse_args(arguments)
         console = Console(parser.prog, quiet=args.quiet, verbose=args.verbose)
-        _check_output(args)
+        _check_output(args, is_text=parser.prints_text(args))
         return execute(Context(parser, args, console))
     except FuseflowError as error:
         console.error(error)
@@ -147,7 +147,7 @@ def write_text(output: str, text: str) -> None:
     sys.stdout.flush()
 
 
-def _check_output(args: argparse.Namespace) -> None:
+def _check_output(args: argparse.Namespace, *, is_text: bool) -> None:
     """Refuse an output that cannot work before any work is done."""
     output = getattr(args, "output", "-")
     if output != "-":
@@ -160,7 +160,7 @@ def _check_output(args: argparse.Namespace) -> None:
             raise UsageError(
                 "U005 no-folder", "this is a folder, not a file", where=Location(file=output)
             )
-    elif hasattr(args, "data_dir") and args.view is None and sys.stdout.isatty():
+    elif hasattr(args, "data_dir") and not (args.view or is_text) and sys.stdout.isatty():
         fix = "-o FILE, --text, --json, or pipe it into the next stage"
         raise UsageError(
             "U006 binary-to-terminal", "will not write binary data to a terminal", fix=fix

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseflow.cli.common import Context, load, produce, run
+from fuseflow.cli.common import Context, load, open_input, produce, run, write_text
 from fuseflow.cli.parser import Parser
+from fuseflow.cli.passes import PassWatch
 from fuseflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from fuseflow.fusion import FuseOptions
+    from fuseflow.fusion import Fused, FuseOptions
 
 __all__ = ["STRATEGIES", "main", "make_parser"]
 
@@ -20,7 +22,10 @@ STRATEGIES = ("unfused", "layer", "full")
 
 DESCRIPTION = """Compile an einsum graph into kernels of streaming dataflow primitives.
 
-  ff-import zoo:gcn | ff-fuse --strategy full | ff-sim --check"""
+  ff-import zoo:gcn | ff-fuse --strategy full | ff-sim --check
+
+Indices have the names that --explain prints. `outer` is the outermost index of every kernel,
+`outer+1` the next one, and `OPERATION.INDEX` an index of one operation."""
 
 
 def make_parser() -> Parser:
@@ -28,12 +33,39 @@ def make_parser() -> Parser:
     parser = Parser("ff-fuse", DESCRIPTION)
     parser.add_input("an EinsumGraph, from ff-import")
     parser.add_output("the DataflowProgram")
+    _add_choices(parser)
+    _add_listings(parser)
+    parser.add_incidental(
+        "--explain", action="store_true", help="say in words what was decided for every kernel"
+    )
+    parser.add_incidental(
+        "--print-table", action="store_true", help="print the fusion table of every kernel"
+    )
+    parser.add_incidental(
+        "--print-after",
+        action="append",
+        default=[],
+        metavar="PASS",
+        help="print what a pass left behind; may be repeated",
+    )
+    parser.add_incidental(
+        "--time-passes", action="store_true", help="print how long each pass took"
+    )
+    return parser
+
+
+def _add_choices(parser: Parser) -> None:
+    """Add the options that decide the program."""
     parser.add_argument(
         "--strategy",
         choices=STRATEGIES,
-        default="unfused",
         help="one kernel per operator (the default), per module of the model, or for the whole "
         "model; what cannot be fused is split, and the split is reported",
+    )
+    parser.add_argument(
+        "--schedule",
+        metavar="FILE",
+        help="what to fuse and how, see docs/schedules.md; other options win over it",
     )
     parser.add_argument(
         "--order",
@@ -42,16 +74,57 @@ def make_parser() -> Parser:
         help="nest these indices in this order, outermost first, in every kernel that has them",
     )
     parser.add_argument(
+        "--parallelize",
+        default="",
+        metavar="INDEX=N,...",
+        help="deal these indices to N lanes each, in every kernel that has them",
+    )
+    parser.add_argument(
+        "--iteration",
+        choices=("factored", "global"),
+        help="give each operation loops of its own (the default), or all of a chain of products "
+        "the same",
+    )
+    parser.add_argument(
         "--recompute",
         type=float,
         metavar="FACTOR",
         help="how often a value may be computed, on average, before it is written to memory "
         "instead (default: what the strategy allows)",
     )
-    parser.add_incidental(
-        "--explain", action="store_true", help="print the decisions for every kernel"
+
+
+def _add_listings(parser: Parser) -> None:
+    """Add the options that print text in place of the program."""
+    parser.add_listing(
+        "--list-passes", action="store_true", help="print the passes in their order, and stop"
     )
-    return parser
+    parser.add_listing(
+        "--stop-after", metavar="PASS", help="print what a pass left behind, and stop"
+    )
+    parser.add_listing(
+        "--print-schedule",
+        action="store_true",
+        help="print the schedule with every choice made explicit, and stop",
+    )
+    parser.add_listing(
+        "--list-orders",
+        action="store_true",
+        help="count and list the loop orders of every kernel, and stop",
+    )
+    parser.add_incidental(
+        "--limit", type=int, default=20, metavar="N", help="orders to list per kernel (default 20)"
+    )
+    parser.add_incidental(
+        "--count", action="store_true", help="with --list-orders: count them without a list"
+    )
+    parser.add_incidental(
+        "--views",
+        choices=("shared", "per-use"),
+        default="shared",
+        help="with --list-orders: count as kernels are made (the default), or as if every use of "
+        "a value were computed anew",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,29 +133,113 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _execute(context: Context) -> int:
-    from fuseflow.fusion import plan_graph
+    args = context.args
+    if args.list_passes:
+        from fuseflow.fusion.passes import PASSES
+
+        _print(context, (f"{each.name:15} {each.about}" for each in PASSES))
+        return 0
+    from fuseflow.fusion.passes import State, run_passes
+    from fuseflow.fusion.pipeline import Fused, make_schedule
     from fuseflow.ir.einsum import EinsumGraph
 
     options = _options(context)
+    watch = PassWatch(args.print_after, args.stop_after)
     artifact = load(context, EinsumGraph)
-    fused = plan_graph(artifact.root, options)
-    for note in fused.program.notes:
-        context.console.note(note)
-    if context.args.explain:
-        from fuseflow.cli.explain import explain
-
-        print("\n".join(explain(fused)), file=sys.stderr)
-    produce(context, fused.program, artifact)
+    state = State(artifact.root, make_schedule(options))
+    watch.start()
+    run_passes(state, observe=watch)
+    if args.time_passes:
+        print("\n".join(watch.times()), file=sys.stderr)
+    if args.stop_after:
+        _print(context, watch.stopped_with)
+        return 0
+    assert state.program is not None
+    fused = Fused(state.program, tuple(state.plans), state)
+    if args.list_orders:
+        _list_orders(context, fused)
+        return 0
+    _report(context, fused)
+    if args.print_schedule:
+        write_text(args.output, fused.program.schedule)
+    else:
+        produce(context, fused.program, artifact)
     return 0
 
 
-def _options(context: Context) -> FuseOptions:
-    from fuseflow.fusion import FuseOptions, Strategy
+def _report(context: Context, fused: Fused) -> None:
+    """Print notes and whatever else was asked for to standard error."""
+    for note in fused.program.notes:
+        context.console.note(note)
+    if context.args.explain:
+        from fuseflow.fusion.explain import explain
+
+        print("\n".join(explain(fused)), file=sys.stderr)
+    if context.args.print_table:
+        from fuseflow.fusion.table import format_table, make_table
+
+        for planned in fused.plans:
+            lines = format_table(make_table(planned), f"table {planned.kernel.name}")
+            print("\n".join(lines), file=sys.stderr)
+
+
+def _list_orders(context: Context, fused: Fused) -> None:
+    from fuseflow.fusion.orders_list import describe_orders
 
     args = context.args
-    order = tuple(name.strip() for name in args.order.split(",")) if args.order else ()
-    if "" in order:
-        raise UsageError("U002 bad-option", f'--order "{args.order}" has an empty name')
-    if args.recompute is not None and args.recompute < 1:
+    limit = 0 if args.count or args.views == "per-use" else args.limit
+    _print(context, describe_orders(fused.plans, limit, per_use=args.views == "per-use"))
+
+
+def _print(context: Context, lines: Iterable[str]) -> None:
+    write_text(context.args.output, "".join(f"{line}\n" for line in lines))
+
+
+def _options(context: Context) -> FuseOptions:
+    from fuseflow.fusion import FuseOptions
+    from fuseflow.ir.schedule import Iteration, Strategy
+
+    args = context.args
+    if args.recompute is not None and not args.recompute >= 1:
         raise UsageError("U002 bad-option", f"--recompute {args.recompute:g} is below 1")
-    return FuseOptions(Strategy(args.strategy), order, args.recompute)
+    if args.limit < 0:
+        raise UsageError("U002 bad-option", f"--limit {args.limit} is below 0")
+    schedule = None
+    if args.schedule is not None:
+        from fuseflow.wire import read_schedule
+
+        path = open_input(args.schedule)
+        if not isinstance(path, Path):
+            raise UsageError("U002 bad-option", "--schedule names a file; - is the graph")
+        schedule = read_schedule(path)
+    return FuseOptions(
+        strategy=Strategy(args.strategy) if args.strategy else None,
+        order=tuple(_names("--order", args.order)),
+        recompute=args.recompute,
+        parallel=tuple(_lanes(args.parallelize)),
+        iteration=Iteration(args.iteration) if args.iteration else None,
+        schedule=schedule,
+    )
+
+
+def _names(option: str, text: str) -> list[str]:
+    """Split a comma-separated list without empty entries."""
+    names = [name.strip() for name in text.split(",")] if text else []
+    if "" in names:
+        raise UsageError("U002 bad-option", f'{option} "{text}" has an empty name')
+    return names
+
+
+def _lanes(text: str) -> list[tuple[str, int]]:
+    """Read INDEX=N,INDEX=N."""
+    lanes: list[tuple[str, int]] = []
+    for part in _names("--parallelize", text):
+        name, _, number = (piece.strip() for piece in part.rpartition("="))
+        if not name or not number.isascii() or not number.isdigit() or int(number) < 1:
+            raise UsageError(
+                "U002 bad-option",
+                f'--parallelize "{part}" is not of the form INDEX=N',
+                fix="N is the number of lanes, at least 1",
+            )
+        lanes.append((name, int(number)))
+    return lanes

@@ -43,6 +43,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self._incidental = {"help"}
+        self._listings: set[str] = set()
         version = f"%(prog)s {fuseflow.__version__}"
         loud = self.add_mutually_exclusive_group()
         self._add_to(loud, "-q", "--quiet", action="store_true", help="print errors only")
@@ -58,6 +59,16 @@ class Parser(argparse.ArgumentParser):
     def add_incidental(self, *names: str, **options: Any) -> None:
         """Add an argument that does not decide the result; see `canonical`."""
         self._add_to(self, *names, **options)
+
+    def add_listing(self, *names: str, **options: Any) -> None:
+        """Add an option that prints text in place of an artifact; see `prints_text`."""
+        action: argparse.Action = self.add_argument(*names, **options)
+        self._incidental.add(action.dest)
+        self._listings.add(action.dest)
+
+    def prints_text(self, args: argparse.Namespace) -> bool:
+        """Return True if the command prints text in place of its artifact."""
+        return any(getattr(args, name, None) for name in self._listings)
 
     def add_input(self, what: str) -> None:
         """Add the positional argument for an artifact that is read."""
@@ -134,6 +145,8 @@ class Parser(argparse.ArgumentParser):
         value = getattr(args, action.dest, None)
         if action.dest in self._incidental or value == action.default:
             return
+        if action.const is not None and value != action.const:
+            return  # another option of the same destination
         option = action.option_strings[-1] if action.option_strings else None
         if isinstance(value, bool):
             yield str(option)

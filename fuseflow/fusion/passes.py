@@ -24,7 +24,7 @@ from fuseflow.fusion.passes_show import (
 from fuseflow.fusion.plan import Context, Planned, StorageConflictError
 from fuseflow.fusion.regions import live_einsums, partition
 from fuseflow.fusion.schedule_assoc import apply_associations, cheapest_associations
-from fuseflow.fusion.schedule_bind import Bindings, bind_schedule
+from fuseflow.fusion.schedule_bind import Bindings, Bound, bind_associations, bind_schedule
 from fuseflow.fusion.schedule_machine import deal_to_lanes, size_channels
 from fuseflow.fusion.schedule_resolved import Decisions, notes_of, resolve
 from fuseflow.fusion.schedule_select import unknown
@@ -50,12 +50,14 @@ RECOMPUTE_BUDGET = {Strategy.UNFUSED: 1.0, Strategy.LAYER: 1.0, Strategy.FULL: 1
 class State:
     """What passes work on; each fills in its part.
 
-    `graph` and `schedule` are given; `bindings` is the schedule in terms of the graph; `tasks` are
-    the groups; `plans` the kernels with the decisions behind them; `program` the result.
+    `graph` and `schedule` are given; `associations` were applied to the graph; `bindings` is the
+    schedule in terms of the graph; `tasks` are the groups; `plans` the kernels with the decisions
+    behind them; `program` the result.
     """
 
     graph: EinsumGraph
     schedule: Schedule
+    associations: tuple[Bound, ...] = ()
     bindings: Bindings = field(default_factory=Bindings)
     tasks: list[Task] = field(default_factory=list)
     plans: list[Planned] = field(default_factory=list)
@@ -111,16 +113,17 @@ def _verify_graph(state: State) -> None:
     verify_einsum_graph(state.graph)
 
 
-def _bind(state: State) -> None:
-    state.bindings = bind_schedule(state.schedule, state.graph)
-
-
 def _associate(state: State) -> None:
-    directives = state.bindings.directives
+    wanted = bind_associations(state.schedule, state.graph)
     if state.schedule.reassociate:
-        directives = (*cheapest_associations(state.graph), *directives)
-    state.graph, directives = apply_associations(state.graph, directives)
-    state.bindings = replace(state.bindings, directives=directives)
+        asked = {name for bound in wanted for name in bound.ops}
+        cheapest = cheapest_associations(state.graph)
+        wanted += tuple(bound for bound in cheapest if not bound.ops & asked)
+    state.graph, state.associations = apply_associations(state.graph, wanted)
+
+
+def _bind(state: State) -> None:
+    state.bindings = bind_schedule(state.schedule, state.graph, state.associations)
 
 
 def _store(state: State) -> None:
@@ -228,8 +231,8 @@ def _verify_program(state: State) -> None:
 
 PASSES: tuple[Pass, ...] = (
     Pass("verify-graph", "check the rules of einsum graphs", _verify_graph, show_graph),
-    Pass("bind-schedule", "find what the schedule names", _bind, show_bindings),
     Pass("associate", "regroup chains of products, if asked to", _associate, show_graph),
+    Pass("bind-schedule", "find what the schedule names", _bind, show_bindings),
     Pass("store", "store tensors in the formats asked for", _store, show_graph),
     Pass("group", "decide which operations are fused", _group, show_groups),
     Pass("plan", "choose an order for every kernel and lower it", _plan, show_plans),

@@ -72,20 +72,18 @@ def apply_associations(
     """Rewrite the chains that directives give parentheses to.
 
     Returns:
-        The graph, and the directives with each of these bound to the root of its chain alone.
+        The graph, and each directive bound to the root of its chain alone.
 
     Raises:
         ScheduleError: P011 if an operation is the root of no such chain.
     """
     narrowed: list[Bound] = []
     for bound in directives:
-        if isinstance(bound.choice, Assoc):
-            chain, tree = _match(graph, bound, bound.choice.expression)
-            graph = _rewrite(graph, chain, tree)
-            text = Assoc(chain.text(tree))
-            narrowed.append(Bound(frozenset({chain.root.name}), text, bound.reason))
-        else:
-            narrowed.append(bound)
+        assert isinstance(bound.choice, Assoc)
+        chain, tree = _match(graph, bound, bound.choice.expression)
+        graph = _rewrite(graph, chain, tree)
+        text = Assoc(chain.text(tree))
+        narrowed.append(Bound(frozenset({chain.root.name}), text, bound.reason))
     return graph, tuple(narrowed)
 
 

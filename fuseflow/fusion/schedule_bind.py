@@ -14,10 +14,10 @@ from fuseflow.errors import Location, ScheduleError
 from fuseflow.fusion.schedule_select import select, unknown
 from fuseflow.ir.einsum import EinsumGraph, Role
 from fuseflow.ir.schedule import (
+    Assoc,
     Block,
     Budget,
     Choice,
-    Directive,
     IndexRef,
     JoinPoint,
     Not,
@@ -31,7 +31,7 @@ from fuseflow.ir.schedule import (
     ValueRoute,
 )
 
-__all__ = ["Bindings", "Bound", "Group", "bind_schedule"]
+__all__ = ["Bindings", "Bound", "Group", "bind_associations", "bind_schedule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +60,43 @@ class Bindings:
     budget: Budget = field(default_factory=Budget)
 
 
-def bind_schedule(schedule: Schedule, graph: EinsumGraph) -> Bindings:
+def bind_associations(schedule: Schedule, graph: EinsumGraph) -> tuple[Bound, ...]:
+    """Return the directives that rewrite the graph, which comes before everything else.
+
+    Raises:
+        ScheduleError: P011 for a name that does not exist.
+    """
+    found = _directives(schedule, graph)
+    return tuple(bound for bound in found if isinstance(bound.choice, Assoc))
+
+
+def bind_schedule(
+    schedule: Schedule, graph: EinsumGraph, associations: tuple[Bound, ...] = ()
+) -> Bindings:
     """Find the operations, values and indices that a schedule names.
+
+    Args:
+        schedule: what the user wants.
+        graph: the model, as `associations` left it.
+        associations: the directives that were applied already.
 
     Raises:
         ScheduleError: P011 for a name that does not exist, P012 for what is not supported.
     """
     _check_budget(schedule.budget)
     owner: dict[str, str] = {}
-    bound: list[Bound] = []
     for group in schedule.groups:
-        ops = _union(group.members, graph)
-        owner |= dict.fromkeys(ops, group.name)
-        bound += _bind(ops, group.directives, graph)
-    for scoped in schedule.scoped:
-        bound += _bind(_union((scoped.target,), graph), scoped.directives, graph)
+        owner |= dict.fromkeys(_union(group.members, graph), group.name)
+    found = _directives(schedule, graph)
+    bound = tuple(bound for bound in found if not isinstance(bound.choice, Assoc))
+    for each in bound:
+        _check(each, graph)
     order = [op.name for op in graph.einsums if op.name in owner]
     groups = (
         Group(group.name, tuple(name for name in order if owner[name] == group.name))
         for group in schedule.groups
     )
-    return Bindings(tuple(g for g in groups if g.ops), tuple(bound), schedule.budget)
+    return Bindings(tuple(g for g in groups if g.ops), associations + bound, schedule.budget)
 
 
 def _union(selectors: Iterable[Selector], graph: EinsumGraph) -> frozenset[str]:
@@ -94,15 +110,21 @@ def _union(selectors: Iterable[Selector], graph: EinsumGraph) -> frozenset[str]:
     return frozenset(found)
 
 
-def _bind(
-    ops: frozenset[str], directives: Iterable[Directive], graph: EinsumGraph
-) -> Iterator[Bound]:
-    for directive in directives:
-        _check_supported(directive.choice)
-        _check_values(directive.choice, graph)
-        for ref in _indices(directive.choice):
-            _check_index(ref, ops, graph)
-        yield Bound(ops, directive.choice, directive.reason)
+def _directives(schedule: Schedule, graph: EinsumGraph) -> Iterator[Bound]:
+    """Yield all directives with their operations: those of groups, then those without."""
+    bodies = [(group.members, group.directives) for group in schedule.groups]
+    bodies += [((scoped.target,), scoped.directives) for scoped in schedule.scoped]
+    for selectors, directives in bodies:
+        ops = _union(selectors, graph)
+        for directive in directives:
+            yield Bound(ops, directive.choice, directive.reason)
+
+
+def _check(bound: Bound, graph: EinsumGraph) -> None:
+    _check_supported(bound.choice)
+    _check_values(bound.choice, graph)
+    for ref in _indices(bound.choice):
+        _check_index(ref, graph)
 
 
 def _check_budget(budget: Budget) -> None:
@@ -170,7 +192,7 @@ def _indices(choice: Choice) -> tuple[IndexRef, ...]:
     return ()
 
 
-def _check_index(ref: IndexRef, ops: frozenset[str], graph: EinsumGraph) -> None:
+def _check_index(ref: IndexRef, graph: EinsumGraph) -> None:
     """Check `operation.index`; a bare name may be an index class, which no graph knows yet."""
     if not ref.op:
         return

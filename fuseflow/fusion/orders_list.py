@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""What `ff-fuse --list-orders` prints: how many orders a kernel has, and the legal ones."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fuseflow.fusion.explain_orders import recomputed_under
+from fuseflow.fusion.orders import build_constraints, row_wise_edges
+from fuseflow.fusion.orders_count import count_orders, list_orders
+from fuseflow.fusion.orders_per_use import build_views_per_use
+from fuseflow.fusion.plan import Planned
+from fuseflow.fusion.tuples import IllegalOrderError
+from fuseflow.fusion.views import ViewGraph
+
+__all__ = ["LegalOrder", "describe_orders", "legal_orders"]
+
+
+@dataclass(frozen=True, slots=True)
+class LegalOrder:
+    """An order that can be lowered, its expected cost, and the worst recomputation."""
+
+    order: tuple[str, ...]
+    cost: float
+    recompute: float
+
+
+def describe_orders(
+    plans: Sequence[Planned], limit: int, *, per_use: bool = False
+) -> Iterator[str]:
+    """Yield counts for every kernel, and up to `limit` legal orders, one at a time.
+
+    `per_use` counts views of every use of a value instead of shared ones.
+    """
+    for planned in plans:
+        graph = planned.plan.graph
+        if per_use:
+            graph = build_views_per_use(planned.region, planned.space.values)
+        yield f"kernel {planned.kernel.name}: {len(graph.classes)} indices"
+        yield from _counts(graph, planned)
+        shown = 0
+        for found in itertools.islice(legal_orders(planned), limit):
+            shown += 1
+            yield f"  {_describe(found, planned)}"
+        if limit and not shown:
+            yield "  none of them can be lowered"
+        elif limit and shown == limit:
+            yield f"  .. the first {limit}; more with --limit"
+
+
+def legal_orders(planned: Planned) -> Iterator[LegalOrder]:
+    """Yield the orders that storage allows and that can be lowered, lazily."""
+    space = planned.space
+    for order in list_orders(tuple(space.graph.classes), space.constraints.edges):
+        try:
+            cost, candidate = space.evaluate(order)
+            space.lower(candidate.plan)
+        except IllegalOrderError:
+            continue
+        worst = max(recomputed_under(candidate.expected, space).values(), default=1.0)
+        yield LegalOrder(order, cost, worst)
+
+
+def _counts(graph: ViewGraph, planned: Planned) -> Iterator[str]:
+    names = tuple(graph.classes)
+    freed = planned.space.freed if graph is planned.plan.graph else frozenset()
+    storage = build_constraints(graph, (), freed).edges
+    pins = list(row_wise_edges(graph))
+    yield f"  {count_orders(names, ())} without constraints"
+    yield f"  {count_orders(names, storage)} as tensors are stored"
+    yield f"  {count_orders(names, pins)} with every operation row-wise"
+    yield f"  {count_orders(names, [*storage, *pins])} with both"
+
+
+def _describe(found: LegalOrder, planned: Planned) -> str:
+    text = f"{' -> '.join(found.order) or '(scalar)'}  cost {found.cost:.4g}"
+    if found.recompute > 1:
+        text += f", recomputes up to {found.recompute:.3g} times"
+    return f"{text}  <- chosen" if found.order == planned.plan.order else text

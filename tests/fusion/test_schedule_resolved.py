@@ -1,0 +1,55 @@
+"""The resolved schedule says everything: compiling it again gives the same bytes."""
+
+import io
+from dataclasses import replace
+
+import pytest
+
+from fuseflow.frontend.torch_import import import_torch
+from fuseflow.fusion import FuseOptions, Strategy, fuse
+from fuseflow.ir.dataflow import DataflowProgram
+from fuseflow.ir.einsum import EinsumGraph
+from fuseflow.ir.schedule import Iteration
+from fuseflow.ir.schedule_parse import parse_schedule
+from fuseflow.models import zoo
+from fuseflow.wire import Artifact, write_artifact
+
+REFINEMENTS = {
+    "plain": FuseOptions(),
+    "ordered": FuseOptions(order=("outer+1", "outer")),
+    "global": FuseOptions(iteration=Iteration.GLOBAL),
+    "lanes": FuseOptions(parallel=(("outer", 2),)),
+    "scheduled": FuseOptions(
+        schedule=parse_schedule("reassociate on; for * { fifo 64; }; budget recompute=2;")
+    ),
+}
+
+
+def stored(program: DataflowProgram) -> bytes:
+    stream = io.BytesIO()
+    write_artifact(Artifact(program), stream, limit=1 << 40)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module", params=zoo.names())
+def model(request: pytest.FixtureRequest) -> EinsumGraph:
+    case = zoo.build(request.param, {})
+    return import_torch(
+        case.module,
+        case.args,
+        name=case.name,
+        input_names=case.input_names,
+        formats=case.formats,
+    )
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("refinement", REFINEMENTS)
+def test_a_program_compiled_from_its_own_schedule_is_the_same(
+    model: EinsumGraph, strategy: Strategy, refinement: str
+) -> None:
+    first = fuse(model, replace(REFINEMENTS[refinement], strategy=strategy))
+    again = fuse(model, FuseOptions(schedule=parse_schedule(first.schedule)))
+    assert again.schedule == first.schedule
+    assert again.notes == first.notes
+    assert stored(again) == stored(first)
