@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""OpGraph -> EinsumGraph: rewrites, index algebra, einsum building and formats, in this order."""
+"""OpGraph -> EinsumGraph: rewrites, index algebra, einsum building, formats and a comparison."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from fuseflow.errors import Finding, Location, ModelError
 from fuseflow.frontend.composites import expand_composites, fold_numbers
 from fuseflow.frontend.einsum_builder import build_einsums
+from fuseflow.frontend.fidelity import check_fidelity
 from fuseflow.frontend.formats import store_operands
 from fuseflow.frontend.masks import recognise_masks
 from fuseflow.frontend.ops import OpGraph
@@ -33,7 +34,8 @@ def lower_to_einsums(
 
     Raises:
         ModelError: if an operator cannot be spelled as einsums (I010 to I015), or a format does
-            not fit its tensor (I020, I021).
+            not fit its tensor (I021), or the einsums compute something else than the framework
+            (I022).
     """
     options = options or ImportOptions()
     _refuse_empty(graph)
@@ -42,6 +44,7 @@ def lower_to_einsums(
     graph = expand_composites(graph, options.empty_rows)
     result, operands = build_einsums(graph)
     store_operands(result, operands, options, formats or {})
+    check_fidelity(result, options.check, zero_rows=options.empty_rows == "zero")
     return result
 
 

@@ -23,7 +23,9 @@ class ImportOptions:
     softmax row whose mask allows nothing, where the framework gives NaN or a mean: "error", or
     "zero" to take such a row as zero. `bindings` maps inputs to files of operands (see
     `bind.read_operand`); inputs that have no data at all are drawn at random from the seed
-    `random_inputs`, or refused if it is None.
+    `random_inputs`, or refused if it is None. `input_shapes` fixes the shape of inputs
+    that an ONNX file leaves open. `partial` leaves out operators that are not supported, and what
+    depends on them: the outputs are then the values that they would have read.
     """
 
     formats: Mapping[str, str] = field(default_factory=dict)
@@ -34,4 +36,6 @@ class ImportOptions:
     empty_rows: str = "error"
     bindings: Mapping[str, str] = field(default_factory=dict)
     random_inputs: int | None = None
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    partial: bool = False
     sidecar: tuple[SidecarEntry, ...] = ()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 __all__ = [
+    "compressed_tensors",
     "export_program",
     "first_line",
     "frozen_copy",
@@ -200,6 +201,16 @@ def sparse_layouts(module: nn.Module) -> dict[str, str]:
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     found = {name: layout_of(tensor) for name, tensor in tensors.items()}
     return {name: text for name, text in found.items() if text}
+
+
+def compressed_tensors(module: nn.Module) -> list[str]:
+    """Return name and layout of each parameter and buffer that is not strided or COO."""
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    return [
+        f"{name} ({tensor.layout})"
+        for name, tensor in tensors.items()
+        if str(tensor.layout) in LAYOUTS
+    ]
 
 
 def layout_of(tensor: torch.Tensor) -> str:

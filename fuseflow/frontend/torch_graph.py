@@ -24,6 +24,7 @@ from fuseflow.frontend.location import unsupported
 from fuseflow.frontend.ops import OpGraph, OpValue
 from fuseflow.frontend.torch_args import Call, Result
 from fuseflow.frontend.torch_inputs import InputRecord
+from fuseflow.frontend.torch_partial import values_at
 from fuseflow.frontend.torch_rules import RULES
 from fuseflow.frontend.torch_shapes import VIEWS
 from fuseflow.frontend.torch_source import source_of
@@ -58,6 +59,8 @@ def read_program(
     inputs: Sequence[InputRecord],
     layouts: Mapping[str, str],
     references: Sequence[npt.NDArray[np.float32]] = (),
+    *,
+    partial: bool = False,
 ) -> OpGraph:
     """Return the tensor operators of an exported program.
 
@@ -68,6 +71,8 @@ def read_program(
             are bound as constants.
         layouts: format texts of parameters and buffers that are or were sparse.
         references: what the framework computed, one per output, or nothing.
+        partial: leave out what cannot be read; the outputs are then the values that it would have
+            read, and those results of the model that do not need it.
 
     Raises:
         ModelError: I001 for every operator that has no rule, I015 for a dynamic shape, I205 for
@@ -77,8 +82,11 @@ def read_program(
     reader = _Reader(program, name, inputs, layouts)
     for node in program.graph.nodes:
         reader.read(node)
-    reader.raise_findings()
-    reader.add_outputs(references)
+    if partial:
+        reader.add_frontier(inputs if references else ())
+    else:
+        reader.raise_findings()
+        reader.add_outputs(references)
     return reader.builder.graph
 
 
@@ -104,6 +112,7 @@ class _Reader:
         self._values: dict[Node, Any] = {}
         self._refused: dict[str, list[SourceLoc]] = {}
         self._findings: list[Finding] = []
+        self._frontier: dict[Node, Computed] = {}
         self._results: tuple[Any, ...] = ()
 
     def read(self, node: Node) -> None:
@@ -113,16 +122,18 @@ class _Reader:
         elif node.op == "call_function":
             self.builder.source = source_of(node)
             self._values[node] = self._read_call(node)
+            if isinstance(self._values[node], Unknown):
+                self._note_frontier(node)
         elif node.op == "output":
             self._results = tuple(map_leaves(self._lookup, node.args[0]))
+            self._note_frontier(node)
         else:
             # A subgraph of control flow: the call that uses it is what gets reported.
             self._values[node] = Unknown()
 
     def raise_findings(self) -> None:
         """Raise one error for everything that could not be read."""
-        findings = [unsupported(what, places) for what, places in sorted(self._refused.items())]
-        findings += self._findings
+        findings = self._all_findings()
         if findings:
             raise ModelError.from_findings(findings)
 
@@ -136,6 +147,30 @@ class _Reader:
             name = "output" if len(tensors) == 1 else f"output_{place}"
             reference = references[place] if references else None
             self.builder.output(name, self._name(value), reference)
+
+    def add_frontier(self, inputs: Sequence[InputRecord]) -> None:
+        """Declare the values in front of what could not be read, by the names of their nodes.
+
+        With `inputs` torch computes what they should be.
+        """
+        if not self._frontier:
+            raise ModelError.from_findings(self._all_findings())
+        names = [node.name for node in self._frontier]
+        references = values_at(self._program, inputs, names) if inputs else {}
+        for node, value in self._frontier.items():
+            self.builder.output(node.name, value.name, references.get(node.name))
+        self.builder.graph.notes += [f"left out: {each.message}" for each in self._all_findings()]
+
+    def _all_findings(self) -> list[Finding]:
+        refused = [unsupported(what, places) for what, places in sorted(self._refused.items())]
+        return refused + self._findings
+
+    def _note_frontier(self, node: Node) -> None:
+        """Remember the computed values that a node reads, which nobody else may."""
+        for operand in node.all_input_nodes:
+            value = self._values[operand]
+            if isinstance(value, Computed) and operand.op != "placeholder":
+                self._frontier[operand] = value
 
     def _lookup(self, argument: Any) -> Any:
         import torch

@@ -64,5 +64,7 @@ def import_torch(
     layouts = sparse_layouts(frozen)
     references = run_eager(frozen, positional, keywords) if options.reference else []
     program = export_program(frozen, positional, keywords)
-    graph = read_program(program, name, inputs.records, layouts, references)
+    graph = read_program(
+        program, name, inputs.records, layouts, references, partial=options.partial
+    )
     return lower_to_einsums(graph, options, formats)

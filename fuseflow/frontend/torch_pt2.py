@@ -58,7 +58,9 @@ def import_pt2(
     references = []
     if options.reference and data and all(each is not None for each in data):
         references = run_eager(program.module(), *_arguments(program, data))
-    graph = read_program(functional, name or path.stem, records, {}, references)
+    graph = read_program(
+        functional, name or path.stem, records, {}, references, partial=options.partial
+    )
     return lower_to_einsums(graph, options)
 
 
