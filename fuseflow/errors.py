@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = [
     "CheckFailedError",
@@ -84,6 +85,10 @@ class FuseflowError(Exception):
         """Wrap a non-empty list of findings into one error of this class."""
         first, *rest = findings
         return cls(first.rule, first.message, where=first.where, fix=first.fix, more=rest)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the findings, which the message does not tell."""
+        return type(self).from_findings, (self.findings,), self.__dict__
 
     @property
     def rule(self) -> str:

@@ -3,18 +3,24 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fuseflow.cli.common import Context, produce, run, write_text
+from fuseflow.cli.console import Console
+from fuseflow.cli.import_options import add_import_options, pairs, read_options
+from fuseflow.cli.isolate import Stage, run_isolated
 from fuseflow.cli.parser import Parser
 from fuseflow.cli.sources import list_zoo, load_model
-from fuseflow.errors import UsageError
+from fuseflow.errors import Location, ModelError, UsageError
 
 if TYPE_CHECKING:
     from fuseflow.frontend.options import ImportOptions
+    from fuseflow.ir.einsum import EinsumGraph
 
 __all__ = ["main", "make_parser"]
 
@@ -29,48 +35,21 @@ MODEL is one of
 
   ff-import zoo:gcn --set hidden=32 | ff-fuse | ff-sim --check"""
 
+_UNSUPPORTED = ("I001 unsupported-operator", "I002 unsupported-form")
+_SHOWN_TENSORS = 20
+
 
 def make_parser() -> Parser:
     """Return the parser of the command."""
     parser = Parser("ff-import", DESCRIPTION)
     parser.add_argument("model", nargs="?", metavar="MODEL", help="where the model is, see above")
     parser.add_output("the EinsumGraph")
-    pairs = (
-        ("--set", "KEY=VALUE", "a setting of the zoo's model or argument of the factory"),
-        ("--bind", "NAME=FILE", "take an input from an .npy, .npz or .mtx file (.npz: FILE:KEY)"),
-        (
-            "--format",
-            "NAME=FORMAT",
-            "store a tensor so: dense,compressed or dense,dense@1,0; NAME may hold * and ?",
-        ),
-    )
-    for option, metavar, text in pairs:
-        parser.add_argument(
-            option, action="append", default=[], metavar=metavar, help=f"{text}; may be repeated"
-        )
-    parser.add_argument(
-        "--no-reference",
-        action="store_true",
-        help="do not store what the framework computes, which ff-sim --check needs",
-    )
-    parser.add_argument(
-        "--sparsity-threshold",
-        type=float,
-        default=0.5,
-        metavar="SHARE",
-        help="store a tensor sparse if at most this share of it is not zero (default 0.5)",
-    )
-    parser.add_argument(
-        "--empty-rows",
-        choices=("error", "zero"),
-        default="error",
-        help="what a softmax row is whose mask allows nothing: an error (the default), or zero",
-    )
-    parser.add_argument(
-        "--random-inputs",
-        type=int,
-        metavar="SEED",
-        help="draw inputs for which there is no data, in place of an error",
+    add_import_options(parser)
+    parser.add_incidental(
+        "--allow-partial",
+        metavar="OUT",
+        help="if operators are not supported, write the graph of all that come before them to OUT, "
+        "and still fail",
     )
     parser.add_incidental(
         "--list", action="store_true", help="list the models of the zoo with their settings"
@@ -84,50 +63,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _execute(context: Context) -> int:
-    if context.args.list:
-        write_text(context.args.output, "\n".join(list_zoo()) + "\n")
+    args = context.args
+    if args.list:
+        write_text(args.output, "\n".join(list_zoo()) + "\n")
         return 0
-    if context.args.model is None:
+    if args.model is None:
         raise UsageError("U010 no-model", "no MODEL is named", fix="see ff-import --help")
-    from fuseflow.ir.verify_einsum import verify_einsum_graph
-
-    # Whatever a user's code prints while its model is built must not mix with the artifact.
-    with contextlib.redirect_stdout(sys.stderr):
-        settings = _pairs("--set", context.args.set)
-        graph = load_model(context.args.model, settings, _options(context))
-    verify_einsum_graph(graph)
-    for note in graph.notes:
-        context.console.detail(note)
+    settings, options = pairs("--set", args.set), read_options(args)
+    try:
+        graph = _load(args.model, settings, options)
+    except ModelError as error:
+        if args.allow_partial and all(each.rule in _UNSUPPORTED for each in error.findings):
+            _store_part(context, _load(args.model, settings, replace(options, partial=True)))
+        raise
+    _report(context.console, graph)
     produce(context, graph)
     return 0
 
 
-def _options(context: Context) -> ImportOptions:
-    from fuseflow.frontend.options import ImportOptions
+def _load(model: str, settings: Mapping[str, str], options: ImportOptions) -> EinsumGraph:
+    """Import a model in a process of its own, which alone loads the framework."""
 
-    args = context.args
-    if not 0 <= args.sparsity_threshold <= 1:
-        raise UsageError(
-            "U002 bad-option", f"--sparsity-threshold {args.sparsity_threshold:g} is not 0 to 1"
-        )
-    return ImportOptions(
-        formats=_pairs("--format", args.format),
-        density_threshold=args.sparsity_threshold,
-        reference=not args.no_reference,
-        empty_rows=args.empty_rows,
-        bindings=_pairs("--bind", args.bind),
-        random_inputs=args.random_inputs,
-    )
+    def work(stage: Stage) -> EinsumGraph:
+        from fuseflow.ir.verify_einsum import verify_einsum_graph
+
+        # Whatever a user's code prints while its model is built must not mix with the artifact.
+        with contextlib.redirect_stdout(sys.stderr):
+            try:
+                graph = load_model(model, settings, options, stage)
+            except SystemExit as error:
+                message = f"the code of the model ended the program, with {error.code!r}"
+                raise ModelError("I024 crashed", message, where=Location(file=model)) from error
+        verify_einsum_graph(graph)
+        return graph
+
+    return run_isolated(work, model, preload=("fuseflow.ir.einsum", "fuseflow.wire"))
 
 
-def _pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
-    """Read repeated KEY=VALUE options."""
-    pairs: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not (key and equals):
-            raise UsageError("U002 bad-option", f'{option} "{text}" is not of the form KEY=VALUE')
-        if key in pairs:
-            raise UsageError("U002 bad-option", f'{option} gives "{key}" twice')
-        pairs[key] = value
-    return pairs
+def _store_part(context: Context, graph: EinsumGraph) -> None:
+    """Write the part of a model that could be imported, where the user wants it."""
+    place = context.args.allow_partial
+    args = argparse.Namespace(**{**vars(context.args), "output": place, "view": None})
+    produce(Context(context.parser, args, context.console), graph)
+    outputs = ", ".join(output.name for output in graph.outputs)
+    context.console.note(f"the part before unsupported operators is in {place}: {outputs}")
+
+
+def _report(console: Console, graph: EinsumGraph) -> None:
+    """Say how tensors are stored and what else the importer remarks; dense ones only with -v."""
+    remarks = []
+    for note in graph.notes:
+        value = graph.values.get(note.partition(": ")[0])
+        if value is None or value.format is None or value.origin != "dense" or ", blocks " in note:
+            remarks.append(note)
+        else:
+            console.detail(note)
+    shown = len(remarks) if console.verbose else _SHOWN_TENSORS
+    for note in remarks[:shown]:
+        console.note(note)
+    if remarks[shown:]:
+        console.note(f"{len(remarks) - shown} more notes (shown with -v)")

@@ -147,6 +147,8 @@ class Parser(argparse.ArgumentParser):
             return
         if action.const is not None and value != action.const:
             return  # another option of the same destination
+        if action.const is not None and value != action.const:
+            return  # another option of the same destination
         option = action.option_strings[-1] if action.option_strings else None
         if isinstance(value, bool):
             yield str(option)

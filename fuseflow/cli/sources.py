@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fuseflow.cli.isolate import Stage
 from fuseflow.errors import Location, UsageError
 
 if TYPE_CHECKING:
@@ -26,13 +27,16 @@ _ZOO = "zoo:"
 _FORMS = "zoo:NAME, package.module:factory, file.py:factory, FILE.onnx or FILE.pt2"
 
 
-def load_model(source: str, settings: Mapping[str, str], options: ImportOptions) -> EinsumGraph:
+def load_model(
+    source: str, settings: Mapping[str, str], options: ImportOptions, stage: Stage
+) -> EinsumGraph:
     """Import the model that `source` names.
 
     Args:
         source: any form of `ff-import`'s MODEL.
         settings: texts by key, for models of the zoo and factories.
         options: what the user asks of the import.
+        stage: told what is being done.
 
     Raises:
         UsageError: if there is no such model, or a setting or option does not fit it.
@@ -41,8 +45,12 @@ def load_model(source: str, settings: Mapping[str, str], options: ImportOptions)
     reader = _READERS.get(Path(source).suffix)
     if reader is not None:
         _refuse("--set", settings, source)
+        stage("reading the file")
         return reader(Path(source), options)
-    return _import_case(_builder(source)(settings), options)
+    _refuse("--input-shape", options.input_shapes, source)
+    build = _builder(source)
+    stage("building the model")
+    return _import_case(build(settings), options, stage)
 
 
 def list_zoo() -> Iterator[str]:
@@ -83,9 +91,13 @@ def _make_importable(module: str) -> str:
     return file.stem
 
 
-def _import_case(case: ModelCase, options: ImportOptions) -> EinsumGraph:
+def _import_case(case: ModelCase, options: ImportOptions, stage: Stage) -> EinsumGraph:
+    from fuseflow.frontend.torch_export import compressed_tensors
     from fuseflow.frontend.torch_import import import_torch
 
+    # Compressed layouts are what torch is known to end the process over.
+    suspects = compressed_tensors(case.module)
+    stage(f"exporting the model, with {', '.join(suspects)}" if suspects else "exporting the model")
     return import_torch(
         case.module,
         case.args,
@@ -108,6 +120,7 @@ def _import_pt2(path: Path, options: ImportOptions) -> EinsumGraph:
         raise UsageError("U012 no-torch", "reading .pt2 files needs PyTorch", fix=fix)
     from fuseflow.frontend.torch_pt2 import import_pt2
 
+    _refuse("--input-shape", options.input_shapes, str(path))
     return import_pt2(path, options=options)
 
 
@@ -117,7 +130,7 @@ _READERS: Mapping[str, Callable[[Path, ImportOptions], EinsumGraph]] = {
 }
 
 
-def _refuse(option: str, given: Mapping[str, str], source: str) -> None:
+def _refuse(option: str, given: Mapping[str, object], source: str) -> None:
     """Refuse an option that would be ignored."""
     if given:
         place = Location(file=source)
