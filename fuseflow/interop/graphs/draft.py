@@ -94,23 +94,42 @@ class Draft:
             node.inputs = [new if wire == old else wire for wire in node.inputs]
 
     def share_wires(self) -> None:
-        """Put a broadcast behind every wire that several ports read."""
+        """Put one broadcast behind every wire that several ports read.
+
+        Broadcasts among the readers become a part of it: what they copy is one copy away from the
+        producer before and after.
+        """
         for wire, readers in sorted(self.readers().items()):
             if len(readers) < 2:
                 continue
             spec = self.wires[wire]
-            lanes = [self.wire(spec.kind, spec.name) for _ in readers]
-            for (node, port), lane in zip(readers, lanes, strict=True):
-                node.inputs[port] = lane
-            name, attrs = f"broadcast {spec.name or wire}", BroadcastAttrs(len(lanes))
-            self.nodes.append(DraftNode(Op.BROADCAST, name, [wire], list(lanes), attrs))
+            lanes: list[int | None] = []
+            for node, port in readers:
+                if node.op is Op.BROADCAST:
+                    lanes += node.outputs
+                    self.nodes.remove(node)
+                else:
+                    node.inputs[port] = self.wire(spec.kind, spec.name)
+                    lanes.append(node.inputs[port])
+            self.broadcast(wire, lanes)
 
-    def prune(self) -> None:
-        """Make outputs that nobody reads void, and drop broadcasts that this leaves useless."""
+    def broadcast(self, wire: int, lanes: list[int | None]) -> DraftNode:
+        """Add a broadcast of a wire, right behind the node that feeds it."""
+        name = f"broadcast {self.wires[wire].name or wire}"
+        copier = DraftNode(Op.BROADCAST, name, [wire], lanes, BroadcastAttrs(len(lanes)))
+        places = [n for n, node in enumerate(self.nodes) if wire in node.outputs]
+        self.nodes.insert(places[0] + 1 if places else len(self.nodes), copier)
+        return copier
+
+    def prune(self, *, dissolve: bool = True) -> None:
+        """Make outputs that nobody reads void, and drop broadcasts that this leaves useless.
+
+        A broadcast that lost all readers but one is useless too, unless `dissolve` is False.
+        """
         while True:
             readers = self.readers()
             unread = {wire for wire, users in readers.items() if not users}
-            narrowed = [node for node in self.nodes if self._narrow(node, unread)]
+            narrowed = [node for node in self.nodes if self._narrow(node, unread, dissolve)]
             for wire in unread:
                 del self.wires[wire]
             if not narrowed:
@@ -119,7 +138,7 @@ class Draft:
                 node for node in self.nodes if node.outputs or node.op is not Op.BROADCAST
             ]
 
-    def _narrow(self, node: DraftNode, unread: set[int]) -> bool:
+    def _narrow(self, node: DraftNode, unread: set[int], dissolve: bool) -> bool:
         """Take unread outputs from a node; return whether that freed a wire that it reads."""
         if not unread.intersection(wire for wire in node.outputs if wire is not None):
             return False
@@ -129,10 +148,10 @@ class Draft:
         lanes = [wire for wire in node.outputs if wire is not None and wire not in unread]
         source = node.inputs[0]
         assert source is not None
-        if len(lanes) == 1:
+        if len(lanes) == 1 and dissolve:
             self.bypass(lanes[0], source)
             del self.wires[lanes[0]]
-        if len(lanes) < 2:
+        if not lanes or (len(lanes) == 1 and dissolve):
             node.inputs, node.outputs = [], []
             return True
         node.outputs, node.attrs = list(lanes), BroadcastAttrs(len(lanes))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from fuseflow.interop.graphs.draft import Draft, DraftNode
 from fuseflow.ir.dataflow import Op
 
-__all__ = ["settle_drops"]
+__all__ = ["settle_drops", "written_drops"]
 
 
 def settle_drops(draft: Draft) -> None:
@@ -21,9 +21,9 @@ def settle_drops(draft: Draft) -> None:
     Works on a draft in which wires may still have several readers; those left out are remarked.
     """
     while True:
-        readers = draft.readers()
+        written = written_drops(draft)
         drops = [node for node in draft.nodes if node.op is Op.DROP]
-        useless = [node for node in drops if not _is_written(node, readers)]
+        useless = [node for node in drops if node not in written]
         for node in useless:
             for source, wire in zip(node.inputs, node.outputs, strict=True):
                 if wire is not None and source is not None:
@@ -34,6 +34,13 @@ def settle_drops(draft: Draft) -> None:
         draft.nodes = [node for node in draft.nodes if id(node) not in gone]
         if not useless:
             return
+
+
+def written_drops(draft: Draft) -> list[DraftNode]:
+    """Return the drops whose inner stream is read by writers, through drops of it at most."""
+    readers = draft.readers()
+    drops = [node for node in draft.nodes if node.op is Op.DROP]
+    return [node for node in drops if _is_written(node, readers)]
 
 
 def _is_written(drop: DraftNode, readers: dict[int, list[tuple[DraftNode, int]]]) -> bool:

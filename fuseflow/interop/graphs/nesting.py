@@ -180,6 +180,7 @@ def _writer(_nesting: Nesting, _node: DraftNode, _nests: list[Nest]) -> list[Nes
 
 _RULES: Mapping[Op, Callable[[Nesting, DraftNode, list[Nest]], list[Nest]]] = {
     Op.SCAN: _scan,
+    Op.FULL: _scan,
     Op.REPEAT: _outer_first,
     Op.HOLD: _outer_first,
     Op.DROP: _outer_first,

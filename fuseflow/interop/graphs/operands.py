@@ -19,6 +19,9 @@ class Operands(Protocol):
     def shape(self, name: str) -> tuple[int, ...] | None:
         """Return the sizes of the logical dimensions."""
 
+    def has_data(self, name: str) -> bool:
+        """Return whether the source has the values of a tensor."""
+
     def mode_order(self, name: str) -> tuple[int, ...] | None:
         """Return the order in which the source has stored the dimensions."""
 
@@ -38,6 +41,10 @@ class FolderOperands:
     def shape(self, name: str) -> tuple[int, ...] | None:
         """See `Operands`."""
         return self.folder.shape(name)
+
+    def has_data(self, name: str) -> bool:
+        """See `Operands`."""
+        return self.folder.has_data(name)
 
     def mode_order(self, name: str) -> tuple[int, ...] | None:
         """See `Operands`."""
@@ -60,6 +67,10 @@ class BoundOperands:
     def shape(self, name: str) -> tuple[int, ...] | None:
         """See `Operands`."""
         return self.tensors[name].shape if name in self.tensors else None
+
+    def has_data(self, name: str) -> bool:
+        """See `Operands`."""
+        return name in self.tensors
 
     def mode_order(self, name: str) -> tuple[int, ...] | None:
         """See `Operands`; the graph decides."""

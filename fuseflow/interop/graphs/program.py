@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from fuseflow.interop.faults import refuse
 from fuseflow.interop.graphs.draft import Draft, DraftNode
+from fuseflow.interop.graphs.index_spaces import settle_index_spaces
 from fuseflow.interop.graphs.nesting import Nesting, infer_nesting
 from fuseflow.interop.graphs.operands import Operands
 from fuseflow.interop.graphs.references import Walk, trace_references
@@ -74,15 +75,18 @@ class _Kernel:
     sizes: dict[int, int] = field(default_factory=dict)
 
     def build(self, strict_names: bool) -> None:
+        settle_index_spaces(self.draft, self.operands, self.program.tensors)
+        self.draft.share_wires()
         self.draft.sort()
         nesting = infer_nesting(self.draft, strict=strict_names)
         walks, levels = trace_references(self.draft)
         for name, walk in walks.items():
             if name not in self.program.tensors:
                 self.program.tensors[name] = self._operand(name, walk)
+        results = find_results(self.draft, nesting, {*walks, *self.program.tensors})
+        for name, walk in walks.items():
             self._measure(name, walk, nesting)
-        taken = {*walks, *self.program.tensors}
-        results = find_results(self.draft, nesting, taken)
+        self._measure_index_spaces(nesting)
         for result in results:
             shape = result.shape(self.draft, self.sizes, nesting)
             value = Value(result.name, shape, Role.INTERMEDIATE, format=result.format)
@@ -137,6 +141,12 @@ class _Kernel:
             for wire in wires:
                 index = nesting.classes(wire)[-1]
                 self.sizes[index] = max(size, self.sizes.get(index, 0))
+
+    def _measure_index_spaces(self, nesting: Nesting) -> None:
+        for node in self.draft.nodes:
+            if isinstance(node.attrs, df.FullAttrs) and node.outputs[0] is not None:
+                index = nesting.classes(node.outputs[0])[-1]
+                self.sizes[index] = max(node.attrs.size, self.sizes.get(index, 0))
 
     def _graph(
         self, nesting: Nesting, levels: Mapping[int, int], results: Sequence[Result]

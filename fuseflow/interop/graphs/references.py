@@ -8,13 +8,14 @@ are: that is found backwards, from the nodes that read what they send.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from fuseflow.interop.faults import refuse
 from fuseflow.interop.graphs.draft import Draft, DraftNode
 from fuseflow.ir.dataflow import Op, StreamKind
 
-__all__ = ["Walk", "trace_references"]
+__all__ = ["Walk", "owners_of", "trace_references"]
 
 
 @dataclass(slots=True)
@@ -33,8 +34,9 @@ class Walk:
 
 
 class _Tracer:
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, spaces: Collection[str] = ()) -> None:
         self.draft = draft
+        self.spaces = spaces
         self.wanted: dict[int, str] = {}
         self.visited: dict[int, int] = {}
         self.levels: dict[int, int] = {}
@@ -43,7 +45,7 @@ class _Tracer:
     def look_back(self) -> None:
         """Find out whose references every wire carries, from readers to producers."""
         for node in reversed(self.draft.nodes):
-            if node.op in (Op.SCAN, Op.ARRAY):
+            if node.op in (Op.SCAN, Op.ARRAY) and node.tensor not in self.spaces:
                 self._want(node, node.inputs[0], node.tensor)
             for source, copy in node.copied():
                 if self.draft.wires[source].kind is StreamKind.REF and copy in self.wanted:
@@ -107,6 +109,16 @@ class _Tracer:
     def _leave(self, wire: int | None, visited: int) -> None:
         if wire is not None:
             self.visited[wire] = visited
+
+
+def owners_of(draft: Draft, spaces: Collection[str]) -> dict[int, str]:
+    """Return the tensor that the references of each wire enter; the draft must be sorted.
+
+    `spaces` are index tensors, which any reference may enter.
+    """
+    tracer = _Tracer(draft, spaces)
+    tracer.look_back()
+    return tracer.wanted
 
 
 def trace_references(draft: Draft) -> tuple[dict[str, Walk], dict[int, int]]:

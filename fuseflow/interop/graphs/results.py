@@ -2,8 +2,9 @@
 """Which writers make up which result of a foreign graph, and how is it stored?
 
 Writers are told apart by the tensor that they name, where they name one that the graph does not
-read. Otherwise a writer of values takes, level by level, the first free writer of coordinates
-that is nested in the outer indices of the values.
+read. Otherwise a writer of values takes, level by level, the first free writer of coordinates,
+preferably one that is nested in the outer indices of the values. Writers of one result are read
+together, which makes their indices the same.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 from fuseflow.interop.faults import refuse
 from fuseflow.interop.graphs.draft import Draft, DraftNode
-from fuseflow.interop.graphs.nesting import Nest, Nesting
+from fuseflow.interop.graphs.nesting import Nesting
 from fuseflow.ir.dataflow import Op
 from fuseflow.ir.tensor import Format, LevelFormat
 
@@ -27,7 +28,6 @@ class Result:
     name: str
     levels: tuple[DraftNode, ...]
     values: DraftNode
-    nest: Nest
 
     @property
     def format(self) -> Format:
@@ -50,7 +50,8 @@ class Result:
             InterchangeError: X008 if the size of an index is not known.
         """
         shape = [0] * len(self.levels)
-        for node, mode, index in zip(self.levels, self.mode_order, self.nest, strict=True):
+        nest = nesting.classes(_input(self.values))
+        for node, mode, index in zip(self.levels, self.mode_order, nest, strict=True):
             if index not in sizes:
                 message = f"no operand says how large index {nesting.label(index) or '?'} is"
                 raise refuse("X008", message, graph=draft.name, node=node.name)
@@ -100,13 +101,16 @@ def _collect(
     candidates = named or free
     levels: list[DraftNode] = []
     for depth in range(1, len(nest) + 1):
-        fitting = (node for node in candidates if nesting.classes(_input(node)) == nest[:depth])
-        writer = next((node for node in fitting if node not in levels), None)
+        left = [node for node in candidates if node not in levels]
+        deep = [node for node in left if len(nesting.classes(_input(node))) == depth]
+        exact = [node for node in deep if nesting.classes(_input(node)) == nest[:depth]]
+        writer = next(iter(exact or deep), None)
         if writer is None:
             message = f"nobody writes level {depth - 1} of the tensor whose values it writes"
             raise refuse("X008", message, graph=draft.name, node=values.name)
+        nesting.unify(writer, nesting.classes(_input(writer)), nest[:depth])
         levels.append(writer)
-    return Result(stated or next(numbered), tuple(levels), values, nest)
+    return Result(stated or next(numbered), tuple(levels), values)
 
 
 def _input(node: DraftNode) -> int:
