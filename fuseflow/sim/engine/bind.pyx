@@ -9,6 +9,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 import numpy as np
 
 from fuseflow.sim.engine.accumulate cimport MAX_ORDER, SpaccState, step_spacc
+from fuseflow.sim.engine.bundles cimport BUNDLE_LENGTH, BUNDLE_LISTS, BUNDLE_VALUES
 from fuseflow.sim.engine.ends cimport (
     step_broadcast, step_level_write, step_repsig, step_root, step_sink, step_source,
     step_val_write,
@@ -21,7 +22,7 @@ from fuseflow.sim.engine.levels cimport step_locate, step_scan
 from fuseflow.sim.engine.merge cimport step_join
 from fuseflow.sim.engine.pool cimport pool_take
 from fuseflow.sim.engine.replay cimport step_replay
-from fuseflow.sim.engine.ring cimport RUN_LIMIT, Chan
+from fuseflow.sim.engine.ring cimport RUN_LIMIT, Chan, Mark
 from fuseflow.sim.engine.run_ends cimport (
     run_broadcast, run_level_write, run_repeat, run_repsig, run_val_write,
 )
@@ -384,6 +385,22 @@ cdef class Binder:
                 s.values[i] = s.fill[i % width]
 
 
+cdef void _prepare_bundles(Unit* u, ScanState* s) noexcept:
+    """Give a scan the room to build bundles, unless its fibers are too long for them."""
+    cdef int64_t i
+    if s.format == DENSE and s.size > BUNDLE_LENGTH:
+        return
+    s.places = <int64_t*> pool_take(u.pool, BUNDLE_LISTS * sizeof(int64_t))
+    s.marks = <Mark*> pool_take(u.pool, BUNDLE_LISTS * sizeof(Mark))
+    if s.format == DENSE:
+        s.pattern = <int64_t*> pool_take(u.pool, BUNDLE_VALUES * sizeof(int64_t))
+    if s.places is NULL or s.marks is NULL or (s.format == DENSE and s.pattern is NULL):
+        s.marks = NULL
+        return
+    for i in range(BUNDLE_VALUES if s.size and s.format == DENSE else 0):
+        s.pattern[i] = i % s.size
+
+
 cdef void _choose_run(Unit* u) noexcept:
     """Let a unit go by runs if there is such a rule and all its channels are unbounded."""
     cdef int32_t k
@@ -411,6 +428,7 @@ cdef void _choose_run(Unit* u) noexcept:
         u.run = run_val_write
     elif u.step is step_scan:
         u.run = run_scan
+        _prepare_bundles(u, <ScanState*> u.state)
     elif u.step is step_locate and not (<LocateState*> u.state).search:
         u.run = run_locate
     elif u.step is step_array:

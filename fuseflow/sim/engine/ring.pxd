@@ -27,6 +27,18 @@ cdef enum PayloadKind:
     ABSENT  # missing tokens
 
 
+cdef enum Stamping:
+    AFFINE
+    ARRAY
+    RISING  # an array that rises by at least one from value to value
+
+
+cdef enum Following:
+    NO_MORE
+    REST  # `stamps` is the next mark of a bundle
+    WHOLE  # and the bundle's head is right before it
+
+
 cdef enum:
     RUN_LIMIT = 1024  # values of an entry whose payload or stamps lie in a block
 
@@ -37,20 +49,38 @@ cdef union Payload:
     float* numbers
 
 
+cdef struct Mark:
+    # One list of a bundle: an entry with several lists whose stamps are affine over all tokens,
+    # stops included, and whose payload goes on from list to list. The entry's own fields are the
+    # list at its head, so whoever does not care takes list after list.
+    int32_t n  # values
+    int32_t ctl  # stop that ends it; CTL_VALUE ends the marks
+    int32_t lists  # from this one to the end
+    int32_t values  # in them
+
+
+cdef struct Bundle:
+    int32_t lists
+    int32_t values
+    int32_t top  # highest level of its stops, none of which is marked
+    int32_t last  # level of its last stop
+    # Marks of the lists but the first, and the end, follow.
+
+
 cdef struct Entry:
     int32_t n  # values
     uint8_t kind  # PayloadKind of the values
     uint8_t ctl  # control token after the values, CTL_VALUE for none
-    uint8_t explicit  # stamps: 0 affine, 1 an array
-    uint8_t strict  # stamps rise by at least one from value to value
+    uint8_t explicit  # stamps: Stamping
+    uint8_t more  # further lists follow, see Mark: Following
     Payload data
     int64_t step  # RANGE: increment; NUMBERS: distance in floats, 0 repeats one value
-    int64_t* stamps  # explicit: stamps[i] + shift
+    int64_t* stamps  # explicit: stamps[i] + shift; a bundle: its next Mark
     int64_t first  # affine: first + i * slope
     int64_t slope  # affine: slope; explicit: shift
     int64_t ctl_stamp
     Block* block  # holds the payload; NULL if that outlives the run
-    Block* stamp_block  # holds the stamps
+    Block* stamp_block  # holds the stamps or the marks
 
 
 cdef struct Record:
@@ -109,6 +139,7 @@ cdef void put_number(Chan* c, const float* value, int64_t stamp) noexcept nogil
 cdef void put_missing(Chan* c, int64_t stamp) noexcept nogil
 cdef void* block_space(Chan* c, int64_t size) noexcept nogil
 cdef void record_run(Chan* c, Entry* e) noexcept nogil
+cdef void next_list(Chan* c, Entry* e) noexcept nogil
 
 
 # Reading: the token at the head.
@@ -139,6 +170,28 @@ cdef inline int64_t values_left(Chan* c) noexcept nogil:
     return c.ring[c.head & c.mask].n - c.pos if c.head != c.tail else 0
 
 
+cdef inline int64_t entry_stamp(Entry* e, int64_t i) noexcept nogil:
+    return e.stamps[i] + e.slope if e.explicit else e.first + e.slope * i
+
+
+cdef inline bint behind_head(Chan* c, uint8_t* ctl, int64_t* stamp) noexcept nogil:
+    """Tell kind and stamp of the token behind the value at the head; False if it is not there."""
+    cdef Entry* e = &c.ring[c.head & c.mask]
+    cdef int64_t i = c.pos + 1
+    if i == e.n and e.ctl == CTL_VALUE:
+        if c.head + 1 == c.tail:
+            return False
+        e = &c.ring[(c.head + 1) & c.mask]
+        i = 0
+    if i < e.n:
+        ctl[0] = CTL_MISSING if e.kind == ABSENT else CTL_VALUE
+        stamp[0] = entry_stamp(e, i)
+    else:
+        ctl[0] = e.ctl
+        stamp[0] = e.ctl_stamp
+    return True
+
+
 cdef inline int64_t entry_int(Entry* e, int64_t i) noexcept nogil:
     return e.data.ints[i] if e.kind == INTS else e.data.base + e.step * i
 
@@ -152,17 +205,17 @@ cdef inline float* head_number(Chan* c) noexcept nogil:
     return e.data.numbers + e.step * c.pos
 
 
-cdef inline int64_t entry_stamp(Entry* e, int64_t i) noexcept nogil:
-    return e.stamps[i] + e.slope if e.explicit else e.first + e.slope * i
-
-
 cdef inline int64_t head_stamp(Chan* c) noexcept nogil:
     cdef Entry* e = &c.ring[c.head & c.mask]
     return entry_stamp(e, c.pos) if c.pos < e.n else e.ctl_stamp
 
 
 cdef inline void remove_entry(Chan* c) noexcept nogil:
+    """Remove the list at the head, which is used up."""
     cdef Entry* e = &c.ring[c.head & c.mask]
+    if e.more:
+        next_list(c, e)
+        return
     if e.block is not NULL or e.stamp_block is not NULL:
         c.held -= e.n
         if e.block is not NULL:
@@ -222,6 +275,7 @@ cdef inline Entry* new_entry(Chan* c) noexcept nogil:
     if c.tail - c.head > c.mask and not ring_grow(c):
         return &c.ring[(c.tail - 1) & c.mask]
     e = &c.ring[c.tail & c.mask]
+    e.more = NO_MORE
     c.tail += 1
     c.fresh = 1
     return e

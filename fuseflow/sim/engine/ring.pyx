@@ -60,8 +60,7 @@ cdef Entry* _value_entry(Chan* c, int64_t stamp) noexcept nogil:
     cdef Entry* e = new_entry(c)
     e.n = 1
     e.ctl = CTL_VALUE
-    e.explicit = 0
-    e.strict = 0
+    e.explicit = AFFINE
     e.first = stamp
     e.slope = 0
     e.step = 0
@@ -195,6 +194,25 @@ cdef void record_token(Chan* c, uint8_t ctl, int64_t data, float* number,
     else:
         (<int64_t*> r.data)[r.count] = data
     r.count += 1
+
+
+cdef void next_list(Chan* c, Entry* e) noexcept nogil:
+    """Go on to the next list of the bundle at the head."""
+    cdef Mark* mark = <Mark*> e.stamps
+    c.held -= e.n
+    if e.kind == INTS:
+        e.data.ints += e.n
+    elif e.kind == NUMBERS:
+        e.data.numbers += e.step * e.n
+    elif e.kind == RANGE:
+        e.data.base += e.step * e.n
+    e.first = e.ctl_stamp + e.slope
+    e.n = mark.n
+    e.ctl = mark.ctl
+    e.ctl_stamp = e.first + e.slope * e.n
+    e.stamps = <int64_t*> (mark + 1)
+    e.more = REST if (mark + 1).ctl != CTL_VALUE else NO_MORE
+    c.pos = 0
 
 
 cdef void record_run(Chan* c, Entry* e) noexcept nogil:

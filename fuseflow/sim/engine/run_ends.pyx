@@ -7,6 +7,7 @@ A rule by runs handles runs of values and plain stops; the rest goes through the
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
+from fuseflow.sim.engine.bundle_values cimport bundle_broadcast, bundle_repeat, bundle_repsig
 from fuseflow.sim.engine.ends cimport (
     close_segment, reserve_coordinates, reserve_values, step_broadcast, step_level_write,
     step_repsig, step_val_write,
@@ -31,6 +32,8 @@ cdef void run_repsig(Unit* u) noexcept nogil:
     while True:
         if not has_room(u):
             return
+        if u.phase == 0 and bundle_repsig(u):
+            continue
         n = values_left(u.inputs[0]) if u.phase == 0 else 0
         if n == 0:
             if u.phase == 0 and stop_at_head(u.inputs[0]):
@@ -53,6 +56,8 @@ cdef void run_broadcast(Unit* u) noexcept nogil:
     while True:
         if not has_room(u):
             return
+        if u.phase == 0 and bundle_broadcast(u):
+            continue
         n = values_left(c) if u.phase == 0 else 0
         if n == 0:
             if u.phase == 0 and stop_at_head(c):
@@ -86,6 +91,8 @@ cdef void run_repeat(Unit* u) noexcept nogil:
     while True:
         if not has_room(u):
             return
+        if u.phase == 0 and bundle_repeat(u, (<RepeatState*> u.state).lookahead):
+            continue
         n = values_left(signal) if u.phase == 0 and values_left(outer) else 0
         if n == 0:
             if not (u.phase == 0 and _close_copies(u, outer, signal)) and not step_repeat(u):

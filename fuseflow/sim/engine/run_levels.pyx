@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+from fuseflow.sim.engine.bundle_levels cimport bundle_children, bundle_fibers, bundle_locations
 from fuseflow.sim.engine.levels cimport (
     LOCATE_PARENT, SCAN_FIBER, SCAN_LOOK, SCAN_NEXT, enter_fiber, step_locate, step_scan,
 )
@@ -26,6 +27,8 @@ cdef void run_scan(Unit* u) noexcept nogil:
     while True:
         if not has_room(u):
             return
+        if u.phase == SCAN_NEXT and s.marks is not NULL and bundle_fibers(u, s):
+            continue
         if u.phase == SCAN_NEXT and values_left(c) >= 2 and head_entry(c).kind != ABSENT:
             peek(u, 0)
             if not enter_fiber(u, s, 0 if s.parents < 0 else head_int(c)):
@@ -82,6 +85,9 @@ cdef void run_locate(Unit* u) noexcept nogil:
     while True:
         if not has_room(u):
             return
+        if u.phase == LOCATE_PARENT and (
+                bundle_locations(u, s) or bundle_children(u, s)):
+            continue
         n = _locatable(u) if u.phase == LOCATE_PARENT else 0
         if n == 0:
             if not (u.phase == LOCATE_PARENT and _close_located(u)) and not step_locate(u):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The sparse accumulator by runs: the leaves of a fiber are combined in one loop."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fuseflow.sim.engine.accumulate cimport MAX_ORDER, add_entry, leave_strip, step_spacc
+from fuseflow.sim.engine.bundles cimport Span, common_span, cut_span, drop_span, span_of
 from fuseflow.sim.engine.ring cimport (
     ABSENT, CTL_STOP, RANGE, Chan, Entry, entry_int, head_entry, head_int, remove_ctl,
     remove_values, stop_at_head, values_left,
@@ -21,6 +22,8 @@ cdef void run_spacc(Unit* u) noexcept nogil:
     while True:
         if not has_room(u):
             return
+        if u.phase == REDUCE_TAKE and s.in_strip and _combine_lists(u, s):
+            continue
         n = _leaves(u, s) if u.phase == REDUCE_TAKE else 0
         if n > 0:
             if not _combine(u, s, n):
@@ -82,6 +85,90 @@ cdef bint _combine(Unit* u, SpaccState* s, int64_t n) noexcept nogil:
     return True
 
 
+cdef bint _combine_lists(Unit* u, SpaccState* s) noexcept nogil:
+    """Combine the lists of a bundle up to the end of a group; False if there is no bundle."""
+    cdef Chan* outer = u.inputs[0]
+    cdef Entry* crd
+    cdef Entry* val
+    cdef Span span, other
+    cdef int64_t n, done = 0
+    cdef int32_t lists = 0
+    cdef uint8_t stop
+    if s.expected[0] or s.expected[1] or values_left(outer) == 0:
+        return False
+    if head_entry(outer).kind == ABSENT:
+        return False
+    if not span_of(u.inputs[1], &span) or not span_of(u.inputs[2], &other):
+        return False
+    crd = head_entry(u.inputs[1])
+    val = head_entry(u.inputs[2])
+    if crd.kind == ABSENT or val.kind == ABSENT or not common_span(&span, &other):
+        return False
+    if not _reserve(s, crd, span.values):
+        return False
+    n = span.n
+    stop = span.ctl
+    while lists < span.lists and values_left(outer) and head_entry(outer).kind != ABSENT:
+        peek(u, 0)
+        _pass_time(u, &span, done + lists, n + 1)
+        _pass_time(u, &other, done + lists, n + 1)
+        tick(u, u.ii * (n + 1))
+        if n:
+            _add_list(s, crd, done, val.data.numbers + val.step * done, val.step, n)
+        remove_values(outer, 1)
+        done += n
+        if lists + 1 < span.lists:
+            n = span.marks[lists].n
+        lists += 1
+        if stop & 7:
+            s.expected[0] = stop - 1
+            break
+        if lists < span.lists:
+            stop = <uint8_t> span.marks[lists - 1].ctl
+    u.flops += done * s.width
+    s.open[0] = True
+    s.open[1] = False
+    cut_span(&span, lists, done)
+    drop_span(u.inputs[1], &span)
+    drop_span(u.inputs[2], &span)
+    return True
+
+
+cdef inline void _pass_time(Unit* u, Span* s, int64_t token, int64_t n) noexcept nogil:
+    """Let the clock reach the cycle in which n tokens can begin so as never to wait for them."""
+    cdef int64_t first = s.first + s.slope * token
+    arrive(u, first)
+    if s.slope > u.ii:
+        arrive(u, first + (s.slope - u.ii) * (n - 1))
+
+
+cdef bint _reserve(SpaccState* s, Entry* crd, int64_t n) noexcept nogil:
+    """Make room for the keys of n values; False if a strip is no place for them."""
+    cdef int64_t i, largest = 0
+    for i in range(n):
+        largest = max(largest, entry_int(crd, i))
+    return largest < STRIP_LIMIT and strip_reserve(&s.strip, largest + 1, n)
+
+
+cdef inline void _add_list(SpaccState* s, Entry* crd, int64_t at, const float* values,
+                           int64_t step, int64_t n) noexcept nogil:
+    """Combine n values into the strip; neighbouring keys in one loop."""
+    cdef int64_t first = entry_int(crd, at)
+    cdef int64_t i
+    cdef bint neighbours = crd.kind == RANGE and (crd.step == 1 or n == 1)
+    if crd.kind != RANGE:
+        neighbours = True
+        for i in range(1, n):
+            if crd.data.ints[at + i] != first + i:
+                neighbours = False
+                break
+    if neighbours:
+        strip_add_range(&s.strip, s.op, first, values, step, n)
+        return
+    for i in range(n):
+        strip_add(&s.strip, s.op, entry_int(crd, at + i), values + i * step)
+
+
 cdef bint _combine_values(Unit* u, SpaccState* s, Entry* crd, int64_t at, Entry* val,
                           int64_t val_at, int64_t n) noexcept nogil:
     """Combine n values into the entries of n coordinates."""
@@ -104,11 +191,7 @@ cdef bint _combine_values(Unit* u, SpaccState* s, Entry* crd, int64_t at, Entry*
     if s.in_strip:
         if not strip_reserve(&s.strip, largest + 1, n):
             return False
-        if crd.kind == RANGE and (crd.step == 1 or n == 1):
-            strip_add_range(&s.strip, s.op, first, values, step, n)
-        else:
-            for i in range(n):
-                strip_add(&s.strip, s.op, entry_int(crd, at + i), values + i * step)
+        _add_list(s, crd, at, values, step, n)
         return True
     for j in range(s.order - 1):
         keys[j] = head_int(u.inputs[j + 1])

@@ -4,6 +4,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
+from fuseflow.sim.engine.bundle_values cimport bundle_alu, bundle_array
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF, Block
 from fuseflow.sim.engine.ring cimport (
     ABSENT, CTL_STOP, INTS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry,
@@ -41,6 +42,8 @@ cdef void run_array(Unit* u) noexcept nogil:
     while True:
         if not has_room(u):
             return
+        if u.phase == 0 and bundle_array(u, s):
+            continue
         n = values_left(c) if u.phase == 0 else 0
         if n == 0:
             if u.phase == 0 and stop_at_head(c):
@@ -109,6 +112,8 @@ cdef void run_alu(Unit* u) noexcept nogil:
     while True:
         if not has_room(u):
             return
+        if u.phase == 0 and bundle_alu(u, s):
+            continue
         n = values_left(a) if u.phase == 0 else 0
         if b is not NULL and n > 0:
             n = min(n, values_left(b))

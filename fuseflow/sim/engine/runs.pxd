@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, CTL_VALUE, INTS, NUMBERS, RANGE, Chan, Entry, check_value, head_entry, new_entry,
+    ABSENT, AFFINE, ARRAY, CTL_VALUE, INTS, NUMBERS, RANGE, RISING, Chan, Entry, check_value, head_entry, new_entry,
     record_run,
 )
 from fuseflow.sim.engine.unit cimport Unit
@@ -36,8 +36,8 @@ cdef inline Times arrivals(Chan* c) noexcept nogil:
     """Return the stamps of the values that the head entry still has."""
     cdef Entry* e = head_entry(c)
     cdef Times t
-    t.explicit = e.explicit
-    t.strict = e.strict
+    t.explicit = e.explicit != AFFINE
+    t.strict = e.explicit == RISING
     t.private = False
     t.slope = e.slope
     t.block = e.stamp_block
@@ -119,8 +119,9 @@ cdef inline Entry* send_run(Chan* c, uint8_t kind, int64_t n, Times* t,
     e.n = <int32_t> n
     e.kind = kind
     e.ctl = CTL_VALUE
-    e.explicit = t.explicit
-    e.strict = t.strict
+    e.explicit = AFFINE
+    if t.explicit:
+        e.explicit = RISING if t.strict else ARRAY
     e.stamps = t.stamps
     e.first = t.first + latency
     e.slope = t.slope + latency if t.explicit else t.slope

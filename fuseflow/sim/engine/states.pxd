@@ -6,6 +6,8 @@ The engine object keeps the arrays of the machine alive; everything else is owne
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+from fuseflow.sim.engine.ring cimport Mark
+
 
 cdef enum:
     MAX_ARITY = 24  # inputs of a join: its table of masks has 2 ** inputs entries
@@ -57,6 +59,9 @@ cdef struct ScanState:
     int64_t at  # position in the fiber under way
     int64_t end
     int64_t origin  # dense: position of coordinate 0
+    int64_t* pattern  # dense: 0 .. size - 1 again and again, BUNDLE_VALUES of them; else NULL
+    int64_t* places  # of a bundle: position of the first value of each list
+    Mark* marks  # of a bundle
 
 
 cdef struct LocateState:

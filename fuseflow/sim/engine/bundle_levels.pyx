@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: MIT
+"""Walking the levels of tensors by bundles: many short fibers become one entry."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memcpy
+
+from fuseflow.sim.engine.bundles cimport (
+    BUNDLE_LENGTH, BUNDLE_LISTS, BUNDLE_VALUES, Span, begin_span, close_marks, cut_span, drop_span,
+    fire_span,
+    forward_span, new_marks, outer_in_time, send_span, sent_span, span_of,
+)
+from fuseflow.sim.engine.pool cimport Block
+from fuseflow.sim.engine.ring cimport (
+    ABSENT, CTL_DONE, CTL_STOP, INTS, RANGE, Chan, Entry, Mark, behind_head, block_space,
+    entry_int, head_ctl, head_entry, head_int, head_stamp, remove_ctl, remove_values, values_left,
+)
+from fuseflow.sim.engine.states cimport DENSE, COMPRESSED, LocateState, ScanState
+from fuseflow.sim.engine.unit cimport Unit, tick
+
+
+cdef bint bundle_fibers(Unit* u, ScanState* s) noexcept nogil:
+    """Send the fibers of as many references as keep the unit busy; False if that is none.
+
+    A list ends the bundle if its stop, or the first reference behind it, has to be waited for.
+    """
+    cdef Chan* c = u.inputs[0]
+    cdef Span span
+    cdef int64_t start = u.clock, clock, stop_stamp, n, at = 0
+    cdef uint8_t stop
+    span.lists = 0
+    span.values = 0
+    clock = u.clock
+    while span.lists < BUNDLE_LISTS and values_left(c) and head_entry(c).kind != ABSENT:
+        if head_stamp(c) > clock:
+            if span.lists:
+                break
+            clock = head_stamp(c)
+            start = clock
+        n = _fiber(s, c, &at)
+        if n < 0 or n > BUNDLE_LENGTH or span.values + n > BUNDLE_VALUES:
+            break
+        if not behind_head(c, &stop, &stop_stamp) or stop_stamp > clock + n * u.ii:
+            break
+        if stop == CTL_DONE or (stop & CTL_STOP and stop >> 3 & 7):
+            break
+        remove_values(c, 1)
+        if stop & CTL_STOP:
+            remove_ctl(c)
+            stop += 1
+        else:
+            stop = CTL_STOP
+        _add_list(s, &span, at, n, stop)
+        clock += (n + 1) * u.ii
+    if span.lists == 0:
+        return False
+    span.first = start
+    span.slope = u.ii
+    u.clock = clock
+    u.busy += (span.values + span.lists) * u.ii
+    _count_reads(u, s, &span)
+    _send_fibers(u, s, &span)
+    return True
+
+
+cdef inline int64_t _fiber(ScanState* s, Chan* c, int64_t* at) noexcept nogil:
+    """Find the fiber of the reference at the head; -1 if the rule by tokens must look at it."""
+    cdef int64_t ref
+    if s.parents < 0:
+        return s.size
+    ref = head_int(c)
+    if not 0 <= ref < s.parents:
+        return -1
+    if s.format == DENSE:
+        at[0] = ref * s.size
+        return s.size
+    if s.format == COMPRESSED:
+        at[0] = s.segments[ref]
+        return s.segments[ref + 1] - at[0]
+    at[0] = ref
+    return 1
+
+
+cdef inline void _add_list(ScanState* s, Span* span, int64_t at, int64_t n,
+                           uint8_t stop) noexcept nogil:
+    if span.lists == 0:
+        span.n = <int32_t> n
+        span.ctl = stop
+    else:
+        s.marks[span.lists - 1].n = <int32_t> n
+        s.marks[span.lists - 1].ctl = stop
+    s.places[span.lists] = at
+    span.lists += 1
+    span.values += n
+
+
+cdef void _count_reads(Unit* u, ScanState* s, Span* span) noexcept nogil:
+    if s.format == COMPRESSED:
+        u.read_bytes += 4 * (2 * span.lists + span.values)
+    elif s.format != DENSE:
+        u.read_bytes += 4 * span.lists
+
+
+cdef void _send_fibers(Unit* u, ScanState* s, Span* span) noexcept nogil:
+    """Send coordinates and positions; both share the marks."""
+    cdef bint joined = _is_joined(s, span)
+    cdef Chan* c = u.outputs[0]
+    cdef Chan* ref = u.outputs[1] if u.n_out > 1 else NULL
+    cdef Chan* owner = c if c is not NULL else ref
+    span.whole = True
+    span.marks = new_marks(owner, span.lists)
+    span.block = owner.current
+    memcpy(span.marks, s.marks, (span.lists - 1) * sizeof(Mark))
+    close_marks(span.marks, span)
+    if c is not NULL:
+        _send_coordinates(s, c, span, joined)
+    if ref is not NULL:
+        _send_positions(s, ref, span, joined)
+
+
+cdef bint _is_joined(ScanState* s, Span* span) noexcept nogil:
+    """Whether every fiber begins where the one before ends."""
+    cdef int32_t i
+    cdef int64_t end = s.places[0] + span.n
+    for i in range(1, span.lists):
+        if s.places[i] != end:
+            return False
+        end += s.marks[i - 1].n
+    return True
+
+
+cdef void _send_coordinates(ScanState* s, Chan* c, Span* span, bint joined) noexcept nogil:
+    cdef Entry* e
+    cdef int64_t* place
+    cdef int64_t n = span.n, done = 0
+    cdef int32_t i
+    if s.format == DENSE or joined:
+        e = send_span(c, INTS, span)
+        e.data.ints = s.pattern
+        if s.format != DENSE:
+            e.data.ints = <int64_t*> s.coordinates + s.places[0]
+        e.step = 0
+        sent_span(c, e, span, NULL)
+        return
+    place = <int64_t*> block_space(c, span.values * sizeof(int64_t))
+    for i in range(span.lists):
+        memcpy(place + done, s.coordinates + s.places[i], n * sizeof(int64_t))
+        done += n
+        n = s.marks[i].n
+    _send_array(c, place, c.current, span)
+
+
+cdef void _send_positions(ScanState* s, Chan* c, Span* span, bint joined) noexcept nogil:
+    cdef Entry* e
+    cdef int64_t* place
+    cdef int64_t n = span.n, done = 0, k
+    cdef int32_t i
+    if joined:
+        e = send_span(c, RANGE, span)
+        e.data.base = s.places[0]
+        e.step = 1
+        sent_span(c, e, span, NULL)
+        return
+    place = <int64_t*> block_space(c, span.values * sizeof(int64_t))
+    for i in range(span.lists):
+        for k in range(n):
+            place[done + k] = s.places[i] + k
+        done += n
+        n = s.marks[i].n
+    _send_array(c, place, c.current, span)
+
+
+cdef void _send_array(Chan* c, int64_t* ints, Block* block, Span* span) noexcept nogil:
+    cdef Entry* e = send_span(c, INTS, span)
+    e.data.ints = ints
+    e.step = 0
+    sent_span(c, e, span, block)
+
+
+cdef bint bundle_children(Unit* u, LocateState* s) noexcept nogil:
+    """Locate the lists of a bundle below their parents, as many as these are there in time."""
+    cdef Chan* c = u.inputs[0]
+    cdef Chan* parent = u.inputs[1]
+    cdef Span span
+    cdef Entry* e
+    cdef int64_t clock, n, i, done = 0, origin
+    cdef int32_t lists = 0
+    cdef uint8_t stop
+    cdef int64_t* place
+    if parent is NULL or u.n_in > 2 or u.outputs[1] is NULL or values_left(parent) == 0:
+        return False
+    if not span_of(c, &span) or not begin_span(u, &span, head_stamp(parent)):
+        return False
+    e = head_entry(c)
+    if e.kind == ABSENT or not _are_coordinates(e, span.values, s.size):
+        return False
+    place = <int64_t*> block_space(u.outputs[1], span.values * sizeof(int64_t))
+    clock = span.first
+    n = span.n
+    stop = span.ctl
+    while lists < span.lists:
+        if not outer_in_time(parent, clock, clock + n * span.slope, stop, False):
+            break
+        origin = head_int(parent) * s.parent_stride + s.base
+        for i in range(n):
+            place[done + i] = origin + entry_int(e, done + i) * s.stride
+        remove_values(parent, 1)
+        if stop & 7:
+            remove_ctl(parent)
+        done += n
+        clock += (n + 1) * span.slope
+        if lists + 1 < span.lists:
+            n = span.marks[lists].n
+            stop = <uint8_t> span.marks[lists].ctl
+        lists += 1
+    if lists == 0:
+        return False
+    cut_span(&span, lists, done)
+    u.clock = clock - span.slope + u.ii
+    u.busy += u.ii * (done + lists)
+    _send_array(u.outputs[1], place, u.outputs[1].current, &span)
+    forward_span(u.outputs[0], e, &span)
+    drop_span(c, &span)
+    return True
+
+
+cdef bint _are_coordinates(Entry* e, int64_t n, int64_t size) noexcept nogil:
+    """Whether n values are below the size of a level."""
+    cdef int64_t i
+    for i in range(n):
+        if not 0 <= entry_int(e, i) < size:
+            return False
+    return True
+
+
+cdef bint bundle_locations(Unit* u, LocateState* s) noexcept nogil:
+    """Locate all coordinates of a bundle without parents; False if there is none to locate."""
+    cdef Chan* c = u.inputs[0]
+    cdef Entry* e
+    cdef Span span
+    cdef int64_t* place
+    cdef int64_t i
+    if u.inputs[1] is not NULL or u.n_in > 2 or not span_of(c, &span):
+        return False
+    e = head_entry(c)
+    if e.kind == ABSENT or not _are_coordinates(e, span.values, s.size):
+        return False
+    if not fire_span(u, &span, u.ii):
+        return False
+    if u.outputs[1] is not NULL:
+        place = <int64_t*> block_space(u.outputs[1], span.values * sizeof(int64_t))
+        for i in range(span.values):
+            place[i] = entry_int(e, i) * s.stride + s.base
+        _send_array(u.outputs[1], place, u.outputs[1].current, &span)
+    forward_span(u.outputs[0], e, &span)
+    drop_span(c, &span)
+    return True
