@@ -96,25 +96,21 @@ cdef bint _combine_lists(Unit* u, SpaccState* s) noexcept nogil:
     cdef uint8_t stop
     if s.expected[0] or s.expected[1] or values_left(outer) == 0:
         return False
-    if head_entry(outer).kind == ABSENT:
-        return False
     if not span_of(u.inputs[1], &span) or not span_of(u.inputs[2], &other):
         return False
     crd = head_entry(u.inputs[1])
     val = head_entry(u.inputs[2])
     if crd.kind == ABSENT or val.kind == ABSENT or not common_span(&span, &other):
         return False
-    if not _reserve(s, crd, span.values):
-        return False
     n = span.n
     stop = span.ctl
     while lists < span.lists and values_left(outer) and head_entry(outer).kind != ABSENT:
+        if n and not _add_list(s, crd, done, val.data.numbers + val.step * done, val.step, n):
+            break
         peek(u, 0)
         _pass_time(u, &span, done + lists, n + 1)
         _pass_time(u, &other, done + lists, n + 1)
         tick(u, u.ii * (n + 1))
-        if n:
-            _add_list(s, crd, done, val.data.numbers + val.step * done, val.step, n)
         remove_values(outer, 1)
         done += n
         if lists + 1 < span.lists:
@@ -125,6 +121,8 @@ cdef bint _combine_lists(Unit* u, SpaccState* s) noexcept nogil:
             break
         if lists < span.lists:
             stop = <uint8_t> span.marks[lists - 1].ctl
+    if lists == 0:
+        return False
     u.flops += done * s.width
     s.open[0] = True
     s.open[1] = False
@@ -142,57 +140,47 @@ cdef inline void _pass_time(Unit* u, Span* s, int64_t token, int64_t n) noexcept
         arrive(u, first + (s.slope - u.ii) * (n - 1))
 
 
-cdef bint _reserve(SpaccState* s, Entry* crd, int64_t n) noexcept nogil:
-    """Make room for the keys of n values; False if a strip is no place for them."""
-    cdef int64_t i, largest = 0
-    for i in range(n):
-        largest = max(largest, entry_int(crd, i))
-    return largest < STRIP_LIMIT and strip_reserve(&s.strip, largest + 1, n)
-
-
-cdef inline void _add_list(SpaccState* s, Entry* crd, int64_t at, const float* values,
+cdef inline bint _add_list(SpaccState* s, Entry* crd, int64_t at, const float* values,
                            int64_t step, int64_t n) noexcept nogil:
-    """Combine n values into the strip; neighbouring keys in one loop."""
+    """Combine n values into the strip, neighbouring keys in one loop; False if it is no place."""
     cdef int64_t first = entry_int(crd, at)
+    cdef int64_t largest = max(first, entry_int(crd, at + n - 1))
     cdef int64_t i
     cdef bint neighbours = crd.kind == RANGE and (crd.step == 1 or n == 1)
+    cdef const int64_t* keys
     if crd.kind != RANGE:
+        keys = crd.data.ints + at
         neighbours = True
         for i in range(1, n):
-            if crd.data.ints[at + i] != first + i:
-                neighbours = False
-                break
+            neighbours = neighbours and keys[i] == first + i
+            if keys[i] > largest:
+                largest = keys[i]
+    if largest >= STRIP_LIMIT or not strip_reserve(&s.strip, largest + 1, n):
+        return False
     if neighbours:
         strip_add_range(&s.strip, s.op, first, values, step, n)
-        return
+        return True
     for i in range(n):
         strip_add(&s.strip, s.op, entry_int(crd, at + i), values + i * step)
+    return True
 
 
 cdef bint _combine_values(Unit* u, SpaccState* s, Entry* crd, int64_t at, Entry* val,
                           int64_t val_at, int64_t n) noexcept nogil:
-    """Combine n values into the entries of n coordinates."""
+    """Combine n values into the entries of n coordinates; False and a fault without memory."""
     cdef int64_t keys[MAX_ORDER]
-    cdef int64_t first = entry_int(crd, at), last = entry_int(crd, at + n - 1)
-    cdef int64_t i, step = 0, largest = max(first, last)
+    cdef int64_t i, step = 0
     cdef int32_t j
     cdef const float* values = s.fill
-    cdef const int64_t* ints
     if val.kind != ABSENT:
         values = val.data.numbers + val.step * val_at
         step = val.step
         u.flops += n * s.width
-    if crd.kind != RANGE:
-        ints = crd.data.ints + at
-        for i in range(n):
-            largest = max(largest, ints[i])
-    if s.in_strip and largest >= STRIP_LIMIT and not leave_strip(u, s):
-        return False
     if s.in_strip:
-        if not strip_reserve(&s.strip, largest + 1, n):
+        if _add_list(s, crd, at, values, step, n):
+            return True
+        if not leave_strip(u, s):
             return False
-        _add_list(s, crd, at, values, step, n)
-        return True
     for j in range(s.order - 1):
         keys[j] = head_int(u.inputs[j + 1])
     for i in range(n):
