@@ -22,6 +22,7 @@ from fuseflow.frontend.ops import (
     ConcatAttrs,
     ContractAttrs,
     DimAttrs,
+    GatherAttrs,
     MapAttrs,
     NoAttrs,
     NormAttrs,
@@ -32,6 +33,7 @@ from fuseflow.frontend.ops import (
     OpValue,
     PermuteAttrs,
     ReduceAttrs,
+    ScatterAttrs,
     ShapeAttrs,
     SliceAttrs,
     TensorOp,
@@ -282,6 +284,30 @@ class OpBuilder:
         shape = list(self.shape(operands[0]))
         shape[axis] = sum(self.shape(name)[axis] for name in operands)
         return self._append(OpKind.CONCAT, tuple(operands), tuple(shape), ConcatAttrs(axis))
+
+    # Lists of indices.
+
+    def gather(self, x: str, index: str, dim: int) -> str:
+        """Take the coordinates of `dim` that the constant list `index` names, in its order."""
+        axis = self.dim(x, dim)
+        shape = list(self.shape(x))
+        (shape[axis],) = self.shape(index)
+        return self._append(OpKind.GATHER, (x, index), tuple(shape), GatherAttrs(axis))
+
+    def scatter(
+        self, x: str, index: str, dim: int, extent: int, op: str, empty: float = 0.0
+    ) -> str:
+        """Combine coordinate n of `dim` into coordinate index[n] of a dimension of `extent`.
+
+        `op` is add, max or min; `empty` is what a coordinate gets that the list does not name.
+        """
+        axis = self.dim(x, dim)
+        shape = list(self.shape(x))
+        if self.shape(index) != (shape[axis],):
+            raise self.error(f"{self.shape(index)[0]} indices for {shape[axis]} coordinates")
+        shape[axis] = extent
+        attrs = ScatterAttrs(axis, extent, op, empty)
+        return self._append(OpKind.SCATTER, (x, index), tuple(shape), attrs)
 
     # Shared parts.
 

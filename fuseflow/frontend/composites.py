@@ -28,7 +28,7 @@ from fuseflow.frontend.ops import (
 )
 from fuseflow.frontend.rewrite import rewrite
 
-__all__ = ["expand_composites", "fold_numbers"]
+__all__ = ["expand_composites", "fold_numbers", "spell_softmax"]
 
 SCALAR_PARTNERS = ("add", "sub", "mul", "div", "max", "min")
 
@@ -54,9 +54,9 @@ def expand_composites(graph: OpGraph, empty_rows: str = "error") -> OpGraph:
             masked, mask = mask_before_softmax(graph, producers, op.inputs[0])
             if mask is not None and not op.attrs.zero_rows and empty_rows == "error":
                 _check_rows(b, mask, op.attrs.dim)
-            spell = _spell_softmax if op.kind is OpKind.SOFTMAX else _spell_log_softmax
+            spell = spell_softmax if op.kind is OpKind.SOFTMAX else _spell_log_softmax
             with b.composite(str(op.kind)):
-                return spell(b, inputs[0], op.attrs.dim, masked)
+                return spell(b, inputs[0], op.attrs.dim, masked=masked)
         if isinstance(op.attrs, NormAttrs):
             spell_norm = _spell_layer_norm if op.kind is OpKind.LAYER_NORM else _spell_rms_norm
             with b.composite(str(op.kind)):
@@ -104,13 +104,14 @@ def _check_rows(b: OpBuilder, mask: Mask, dim: int) -> None:
         )
 
 
-def _spell_softmax(b: OpBuilder, x: str, dim: int, masked: bool) -> str:
+def spell_softmax(b: OpBuilder, x: str, dim: int, *, masked: bool) -> str:
+    """Spell a softmax; `masked` says that absent scores, and only these, are -inf."""
     exponentials = b.map("exp", _minus_maximum(b, x, dim, masked))
     total = b.reduce("add", exponentials, (dim,), keepdim=True)
     return b.map("safe_div" if masked else "div", exponentials, total)
 
 
-def _spell_log_softmax(b: OpBuilder, x: str, dim: int, masked: bool) -> str:
+def _spell_log_softmax(b: OpBuilder, x: str, dim: int, *, masked: bool) -> str:
     shifted = _minus_maximum(b, x, dim, masked)
     total = b.reduce("add", b.map("exp", shifted), (dim,), keepdim=True)
     return b.map("sub", shifted, b.map("log", total))

@@ -290,7 +290,7 @@ class _EinsumBuilder:
             view = view_of_stored(final, self._axes[name])
             self._views[name] = view
             self.operands[final] = store_operand(value, view, self._atoms)
-            if value.role is Role.INPUT:
+            if value.role is Role.INPUT or value.entries is not None:
                 self.operands[final].store_as(range(len(self.operands[final].extents)))
             self.result.values[final] = Value(final, self.operands[final].extents, value.role)
         return self._views[name]

@@ -26,6 +26,7 @@ from fuseflow.frontend.addresses import (
     require_matches,
 )
 from fuseflow.frontend.blocks import block_text, consists_of
+from fuseflow.frontend.entry_storage import default_format, store_entries
 from fuseflow.frontend.format_text import find_text, resolve_format
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.frontend.sidecar import SidecarEntry
@@ -72,8 +73,29 @@ def store_operands(
         graph.notes.append(f'the model has a format for "{pattern}", which is no tensor of it')
     rules = _Rules(options, formats, addresses)
     for name, operand in operands.items():
-        if operand.source.data is not None:
+        if operand.source.entries is not None:
+            _store_entries(graph, name, operand, rules)
+        elif operand.source.data is not None:
             _store(graph, name, operand, rules)
+
+
+def _store_entries(graph: EinsumGraph, name: str, operand: StoredOperand, rules: _Rules) -> None:
+    """Store an operand that is given by its entries, without ever making it dense."""
+    value, entries = graph.values[name], operand.source.entries
+    assert entries is not None, "the caller has looked"
+    stated = next(((text, rule) for text, rule in _stated(name, operand, rules) if text), None)
+    value.format, value.origin = default_format(operand), operand.source.layout_rule
+    if stated is not None:
+        value.format, value.origin = _resolve(stated[0], operand, name), stated[1]
+    if _fill(graph, operand, value, rules.entries(name)):
+        message = "a matrix of edges has the fill 0"
+        raise ModelError("I021 bad-format", message, where=Location(field=name))
+    is_pattern = operand.is_mask and value.format.levels[-1:] == (LevelFormat.COMPRESSED,)
+    value.dtype = "bool" if is_pattern else "float32"
+    value.tensor = store_entries(operand, entries, value.format, pattern=is_pattern)
+    density = len(entries) / max(operand.source.size, 1)
+    graph.notes += _claims(rules.entries(name), name, density)
+    graph.notes.append(_describe(value, density, ""))
 
 
 def _store(graph: EinsumGraph, name: str, operand: StoredOperand, rules: _Rules) -> None:

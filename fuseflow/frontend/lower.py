@@ -11,6 +11,7 @@ from fuseflow.frontend.einsum_builder import build_einsums
 from fuseflow.frontend.fidelity import check_fidelity
 from fuseflow.frontend.formats import store_operands
 from fuseflow.frontend.masks import recognise_masks
+from fuseflow.frontend.messages import rewrite_messages
 from fuseflow.frontend.ops import OpGraph
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.frontend.rewrite import prune
@@ -38,8 +39,9 @@ def lower_to_einsums(
             (I022).
     """
     options = options or ImportOptions()
+    graph = rewrite_messages(prune(graph))
     _refuse_empty(graph)
-    graph = resolve_slices(prune(graph))
+    graph = resolve_slices(graph)
     graph = fold_numbers(recognise_masks(graph))
     graph = expand_composites(graph, options.empty_rows)
     result, operands = build_einsums(graph)

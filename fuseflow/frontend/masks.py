@@ -74,7 +74,7 @@ def mask_before_softmax(
         if op.attrs.parameters != (-np.inf,):
             return False, None
         keep, shape = graph.values[op.inputs[0]], graph.values[name].shape
-        data = None if not keep.is_constant else np.asarray(keep.data) != 0
+        data = np.asarray(keep.data) != 0 if keep.is_constant and keep.data is not None else None
         return True, None if data is None else np.broadcast_to(data, shape)
     if not (_keeps_minus_inf(op) or op.kind in (OpKind.RESHAPE, OpKind.PERMUTE, OpKind.EXPAND)):
         return False, None

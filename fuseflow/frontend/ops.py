@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fuseflow.frontend.entries import Entries
 from fuseflow.ir.einsum import Role, SourceLoc
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "ConcatAttrs",
     "ContractAttrs",
     "DimAttrs",
+    "GatherAttrs",
     "MapAttrs",
     "NoAttrs",
     "NormAttrs",
@@ -36,6 +38,7 @@ __all__ = [
     "OpValue",
     "PermuteAttrs",
     "ReduceAttrs",
+    "ScatterAttrs",
     "ShapeAttrs",
     "SliceAttrs",
     "TensorOp",
@@ -58,6 +61,8 @@ class OpKind(enum.StrEnum):
     EXPAND = "expand"
     SLICE = "slice"  # a strided range of one dimension
     CONCAT = "concat"
+    GATHER = "gather"  # coordinates of operand 0 that the constant list of operand 1 names
+    SCATTER = "scatter"  # the inverse: coordinates of operand 0 reduced where operand 1 says
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,27 @@ class ConcatAttrs:
     dim: int
 
 
+@dataclass(frozen=True, slots=True)
+class GatherAttrs:
+    """gather: the dimension whose coordinates are chosen, in the order of the list."""
+
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScatterAttrs:
+    """scatter: `dim` of the operand becomes one of `extent`.
+
+    Coordinates with the same target are combined with `op` (add, max or min); targets of none are
+    `empty`.
+    """
+
+    dim: int
+    extent: int
+    op: str
+    empty: float = 0.0
+
+
 OpAttrs = (
     NoAttrs
     | MapAttrs
@@ -154,6 +180,8 @@ OpAttrs = (
     | PermuteAttrs
     | SliceAttrs
     | ConcatAttrs
+    | GatherAttrs
+    | ScatterAttrs
 )
 
 ATTRS_OF: Mapping[OpKind, type[OpAttrs]] = {
@@ -170,6 +198,8 @@ ATTRS_OF: Mapping[OpKind, type[OpAttrs]] = {
     OpKind.EXPAND: ShapeAttrs,
     OpKind.SLICE: SliceAttrs,
     OpKind.CONCAT: ConcatAttrs,
+    OpKind.GATHER: GatherAttrs,
+    OpKind.SCATTER: ScatterAttrs,
 }
 
 
@@ -177,6 +207,7 @@ ATTRS_OF: Mapping[OpKind, type[OpAttrs]] = {
 class OpValue:
     """A tensor of the graph. `data` is there for parameters, constants and bound inputs.
 
+    A constant whose dense form would be too large has `entries` in place of `data`.
     `layout` is a format text ("dense,compressed") that the source itself states for this tensor,
     for example by a sparse layout; `layout_rule` says which rule found it. `label` is the name that
     the user knows it by; names are unique, labels need not be.
@@ -189,6 +220,7 @@ class OpValue:
     layout: str = ""
     layout_rule: str = ""
     label: str = ""
+    entries: Entries | None = None
 
     @property
     def is_constant(self) -> bool:

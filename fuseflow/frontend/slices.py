@@ -22,6 +22,7 @@ from fuseflow.frontend.ops import (
     ConcatAttrs,
     ContractAttrs,
     OpGraph,
+    OpValue,
     SliceAttrs,
     TensorOp,
 )
@@ -100,12 +101,10 @@ class _Mover:
     def _move(self, b: OpBuilder, name: str, cut: SliceAttrs) -> str:
         """Append what computes the slice of an old value; return its new name."""
         value = self._graph.values[name]
+        extent = len(range(cut.start, cut.stop, cut.step))
+        shape = (*value.shape[: cut.dim], extent, *value.shape[cut.dim + 1 :])
         if value.is_constant:
-            index = [slice(None)] * len(value.shape)
-            index[cut.dim] = slice(cut.start, cut.stop, cut.step)
-            data = np.asarray(value.data)[tuple(index)]
-            label = f"{value.label or name}.{cut.start}:{cut.stop}"
-            return b.add_value(replace(value, name=label, label=label, shape=data.shape, data=data))
+            return b.add_value(replace(_cut(value, cut), shape=shape))
         op = self._producers[name]
         parts = slices_of_operands(self._graph, op, cut)
         assert parts is not None, "only slices that may pass are moved"
@@ -113,10 +112,20 @@ class _Mover:
             self._names[operand] if part is None else self._move(b, operand, part)
             for operand, part in zip(op.inputs, parts, strict=True)
         ]
-        extent = len(range(cut.start, cut.stop, cut.step))
-        shape = (*value.shape[: cut.dim], extent, *value.shape[cut.dim + 1 :])
         with b.as_part_of(op):
             return apply_to_slices(b, op, operands, shape)
+
+
+def _cut(value: OpValue, cut: SliceAttrs) -> OpValue:
+    """Return a slice of a constant, whose shape is left to the caller."""
+    label = f"{value.label or value.name}.{cut.start}:{cut.stop}"
+    named = replace(value, name=label, label=label)
+    if value.entries is not None:
+        entries = value.entries.cut(cut.dim, cut.start, cut.stop, cut.step)
+        return replace(named, entries=entries)
+    index = [slice(None)] * len(value.shape)
+    index[cut.dim] = slice(cut.start, cut.stop, cut.step)
+    return replace(named, data=np.asarray(value.data)[tuple(index)])
 
 
 def _sum_over_parts(b: OpBuilder, op: TensorOp, inputs: tuple[str, ...]) -> str | None:
