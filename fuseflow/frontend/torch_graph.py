@@ -20,18 +20,24 @@ import numpy.typing as npt
 
 from fuseflow.errors import Finding, Location, ModelError
 from fuseflow.frontend.builder import OpBuilder
+from fuseflow.frontend.edges import is_edge_weight
 from fuseflow.frontend.location import unsupported
 from fuseflow.frontend.ops import OpGraph, OpValue
 from fuseflow.frontend.torch_args import Call, Result
+from fuseflow.frontend.torch_extents import Extents
+from fuseflow.frontend.torch_flex import FlexCall, is_flex_attention
 from fuseflow.frontend.torch_inputs import InputRecord
+from fuseflow.frontend.torch_messages import DATA_OF
 from fuseflow.frontend.torch_partial import values_at
 from fuseflow.frontend.torch_rules import RULES
 from fuseflow.frontend.torch_shapes import VIEWS
 from fuseflow.frontend.torch_source import source_of
 from fuseflow.frontend.torch_values import (
     FROM_SHAPE,
+    LIKE_OTHER,
     Computed,
     Known,
+    Subgraph,
     Unknown,
     by_name,
     leaves,
@@ -103,6 +109,8 @@ class _Reader:
         self.builder = OpBuilder(name)
         self._program = program
         self._inputs = iter(inputs)
+        self._edge_weights = _edge_weights(inputs)
+        self._extents = Extents()
         self._layouts = layouts
         self._specs = {
             spec.arg.name: spec
@@ -128,8 +136,8 @@ class _Reader:
             self._results = tuple(map_leaves(self._lookup, node.args[0]))
             self._note_frontier(node)
         else:
-            # A subgraph of control flow: the call that uses it is what gets reported.
-            self._values[node] = Unknown()
+            # What a subgraph is for is known to the call that uses it alone.
+            self._values[node] = Subgraph(getattr(self._program.graph_module, str(node.target)))
 
     def raise_findings(self) -> None:
         """Raise one error for everything that could not be read."""
@@ -195,7 +203,7 @@ class _Reader:
         meta = node.meta["val"]
         if not all(isinstance(extent, int) for extent in meta.shape):
             return self._note_dynamic(record.name, meta.shape)
-        if not meta.dtype.is_floating_point:
+        if not meta.dtype.is_floating_point or record.name in self._edge_weights:
             return self._bind(record)
         data = None if record.data is None else to_array(record.data)
         rule = record.layout_rule if record.layout else ""
@@ -258,7 +266,10 @@ class _Reader:
         arguments = by_name(node.target, positional, keywords)
         is_known = not any(isinstance(part, Computed) for part in parts)
         is_lookup = name in LOOKUPS and any(_is_bound(part) for part in parts)
-        if name in FROM_SHAPE or (is_known and not is_lookup):
+        of_shape = name in FROM_SHAPE or (
+            name in LIKE_OTHER and not isinstance(arguments["self"], Computed)
+        )
+        if of_shape or (is_known and not is_lookup):
             return self._evaluate(node, arguments)
         return self._spell(node, arguments)
 
@@ -267,7 +278,19 @@ class _Reader:
         target: Any = node.target
         if getattr(target, "__module__", "") in ("_operator", "math", "builtins"):
             return Unknown() if is_blocked else target(*positional, **keywords)
+        if is_flex_attention(target):
+            return Unknown() if is_blocked else self._spell_flex(node, positional)
         return self._refuse(node, "not an ATen operator")
+
+    def _spell_flex(self, node: Node, positional: Sequence[Any]) -> Any:
+        """Apply the rule of flex_attention, whose first result is the only one that is read."""
+        operands = [self._name(part) for part in positional[:3]]
+        try:
+            result = FlexCall.of(positional[3:]).spell(self.builder, *operands)
+        except ModelError as error:
+            self._findings.extend(error.findings)
+            return Unknown()
+        return (self._computed(result, _first(node.meta["val"]).dtype), Unknown(), Unknown())
 
     def _item(self, node: Node, group: Any, place: Any) -> Any:
         if isinstance(group, Unknown):
@@ -300,10 +323,14 @@ class _Reader:
             return self._name(part) if isinstance(part, Computed | Known) else part
 
         texts = {name: part for name, part in arguments.items() if isinstance(part, str)}
+        data = DATA_OF.get(operator_name(node.target), ())
         values = {
-            name: map_leaves(plain, part) for name, part in arguments.items() if name not in texts
+            name: part if name in data else map_leaves(plain, part)
+            for name, part in arguments.items()
+            if name not in texts
         }
-        return Call(self.builder, values, texts, tuple(_first(node.meta["val"]).shape))
+        shape = _first(node.meta["val"]).shape
+        return Call(self.builder, values, texts, self._extents.known(shape) or tuple(shape))
 
     def _evaluate(self, node: Node, arguments: Mapping[str, Any]) -> Any:
         """Let torch compute a call on known tensors."""
@@ -317,7 +344,8 @@ class _Reader:
 
         def tensor(part: Any) -> Any:
             if isinstance(part, Computed):
-                return torch.zeros(part.shape, dtype=part.dtype)
+                # Only its shape matters, so it takes no memory.
+                return torch.empty((), dtype=part.dtype).expand(part.shape)
             return part.tensor if isinstance(part, Known) else part
 
         def wrap(part: Any) -> Any:
@@ -327,6 +355,8 @@ class _Reader:
 
         with torch.no_grad():
             result = map_leaves(wrap, target(**map_leaves(tensor, arguments)))
+        if isinstance(result, Known):
+            self._extents.learn(node.meta["val"].shape, result.tensor.shape)
         if isinstance(result, Known) and operator_name(target) in VIEWS:
             sources = self.builder.sources
             result.view = lambda: self._spell_view(node, arguments, sources)
@@ -341,9 +371,15 @@ class _Reader:
         finally:
             self.builder.sources = before
 
+    def _depends_on_values(self, node: Node) -> bool:
+        """True if the shape of a result is not known, or it is a number read from a tensor."""
+        result = _first(node.meta.get("val"))
+        extents = getattr(result, "shape", (result,))
+        return result is not None and self._extents.known(extents) is None
+
     def _refuse(self, node: Node, reason: str = "") -> Unknown:
         source = source_of(node)
-        if _depends_on_values(node):
+        if self._depends_on_values(node):
             reason = "its result or shape depends on values"
         what = f"{source.op} ({reason})" if reason else source.op
         self._refused.setdefault(what, []).append(source)
@@ -354,11 +390,15 @@ def _is_bound(part: Any) -> bool:
     return isinstance(part, Known) and part.is_bound
 
 
-def _depends_on_values(node: Node) -> bool:
-    """True if torch cannot foresee the shape of a result, or it is a number read from a tensor."""
-    result = _first(node.meta.get("val"))
-    extents = getattr(result, "shape", (result,))
-    return not all(isinstance(extent, int) for extent in extents) and result is not None
+def _edge_weights(inputs: Sequence[InputRecord]) -> frozenset[str]:
+    """Return the names of the inputs with one number for each edge of another one."""
+    known = [(each.name, each.data) for each in inputs if each.data is not None]
+    integers = [tuple(data.shape) for _, data in known if not data.is_floating_point()]
+    return frozenset(
+        name
+        for name, data in known
+        if data.is_floating_point() and is_edge_weight(tuple(data.shape), integers)
+    )
 
 
 def _first(value: Any) -> Any:

@@ -16,6 +16,7 @@ from fuseflow.frontend import spellings
 from fuseflow.frontend.ops import OpValue
 from fuseflow.frontend.torch_activations import ACTIVATION_RULES
 from fuseflow.frontend.torch_args import Call, Rule
+from fuseflow.frontend.torch_messages import MESSAGE_RULES
 from fuseflow.frontend.torch_shapes import SHAPE_RULES
 from fuseflow.ir.einsum import Role
 
@@ -318,6 +319,7 @@ def _triangle(keep: Callable[..., Any]) -> Rule:
 RULES: Mapping[str, Rule] = {
     **SHAPE_RULES,
     **ACTIVATION_RULES,
+    **MESSAGE_RULES,
     **{name: _unary(fn) for name, fn in UNARY.items()},
     "_log_softmax": _log_softmax,
     "_native_batch_norm_legit_no_training": lambda call: (_batch_norm(call),),

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FROM_SHAPE",
+    "LIKE_OTHER",
     "Computed",
     "Known",
+    "Subgraph",
     "Unknown",
     "by_name",
     "leaves",
@@ -33,9 +35,22 @@ __all__ = [
 ]
 
 FROM_SHAPE = frozenset(
-    ("empty_like", "full_like", "new_full", "new_ones", "new_zeros", "ones_like", "zeros_like")
+    (
+        "empty_like",
+        "full_like",
+        "new_empty",
+        "new_full",
+        "new_ones",
+        "new_zeros",
+        "ones_like",
+        "sym_size",
+        "zeros_like",
+    )
 )
 """Operators that need only the shape of their operand."""
+
+LIKE_OTHER = frozenset(("expand_as", "view_as"))
+"""Operators that need only the shape of every operand but the first, which is `self`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +78,31 @@ class Known:
     is_bound: bool = False
     view: Callable[[], str] | None = None
     name: str = ""
+
+    def array(self) -> npt.NDArray[Any]:
+        """Return the tensor as an array, which shares its memory where it can.
+
+        A tensor that repeats its elements by broadcasting stays one.
+        """
+        import torch
+
+        tensor = self.tensor.detach()
+        if tensor.layout != torch.strided or tensor.dtype == torch.bfloat16:
+            return to_array(tensor)
+        return np.asarray(tensor.cpu().numpy())
+
+
+@dataclass(frozen=True, slots=True)
+class Subgraph:
+    """A graph of its own inside a program, which a higher-order operator calls."""
+
+    module: Any
+
+    @property
+    def is_identity(self) -> bool:
+        """True if it returns its first argument."""
+        *_, output = self.module.graph.nodes
+        return bool(output.args[0] is next(iter(self.module.graph.nodes)))
 
 
 class Unknown:
