@@ -86,7 +86,9 @@ def run_eager(
     from torch.utils._pytree import tree_leaves
 
     try:
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            # torch's advice on speed is no news to whoever simulates the model.
+            warnings.simplefilter("ignore")
             results = tree_leaves(module(*args, **kwargs))
     except Exception as error:
         message = f"the model does not run on its inputs: {type(error).__name__}: "
