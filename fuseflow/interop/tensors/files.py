@@ -20,7 +20,12 @@ from fuseflow.interop.tensors.text_files import (
     write_matrix_market,
     write_tns,
 )
-from fuseflow.ir.tensor import Format, Tensor, tensor_from_dense
+from fuseflow.ir.tensor import (
+    Format,
+    Tensor,
+    tensor_from_coordinates,
+    tensor_from_dense,
+)
 
 __all__ = ["TENSOR_SUFFIXES", "convert_tensor", "read_tensor", "write_tensor_file"]
 
@@ -77,12 +82,19 @@ def _from_file(
 
 
 def convert_tensor(tensor: Tensor, fmt: Format | None) -> Tensor:
-    """Store a tensor in another format; entries of a stored level stay entries."""
+    """Store a tensor in another format.
+
+    What a stored level holds stays an entry, zero or not; what a dense level holds is one only if
+    it differs from the background.
+    """
     if fmt is None or tensor.format == fmt:
         return tensor
     values = np.ones(tensor.stored, np.float32) if tensor.values is None else tensor.values
-    entries = Entries(tensor.shape, tensor.coordinates(), values, "tensor")
-    return entries.tensor(fmt)[0]
+    coordinates = tensor.coordinates()
+    if tensor.levels and not tensor.levels[-1].format.is_stored:
+        kept = values != np.float32(tensor.fill)
+        coordinates, values = coordinates[kept], values[kept]
+    return tensor_from_coordinates(tensor.shape, coordinates, values, fmt, fill=tensor.fill)
 
 
 def write_tensor_file(target: Path, name: str, tensor: Tensor) -> None:
