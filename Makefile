@@ -14,7 +14,7 @@ NATIVE  := $(wildcard proto/fuseflow/v1/*.proto) \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check venv build proto format format-check lint types layers unit slow \
-        bench size dist clean
+        fuzz bench size dist clean
 
 help: ## print this list
 	@echo 'usage: make TARGET'
@@ -63,6 +63,9 @@ unit: build ## run the tests, without the slow ones
 
 slow: build ## run the slow tests
 	@$(PYTEST) -m slow
+
+fuzz: build ## look for graphs that are compiled wrongly, for FUZZ_MINUTES (default 5)
+	@$(BIN)/python -m tools.fuzz --minutes $(or $(FUZZ_MINUTES),5)
 
 bench: build ## print the simulator's throughput on this machine
 	@$(BIN)/python -m tools.bench

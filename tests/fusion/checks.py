@@ -8,6 +8,7 @@ order of a region is seen and not only the one that the compiler prefers.
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -28,6 +29,7 @@ from fuseflow.fusion.views import Region, ViewGraph, build_views
 from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram
 from fuseflow.ir.einsum import Einsum, EinsumGraph, Output, Role, Value
 from fuseflow.ir.evaluate import Dense, evaluate, evaluate_outputs
+from fuseflow.ir.tensor import Tensor, tensor_from_dense
 from fuseflow.ir.verify_dataflow import verify_program
 from fuseflow.sim import simulate
 from tests.fusion.interpreter import run_kernel, run_program
@@ -37,6 +39,10 @@ EVERY_STRATEGY = tuple(
     for strategy in Strategy
     for budget in ((None, 1e9) if strategy is Strategy.FULL else (None,))
 )
+
+# Orders that are tried before a group is cut, and how likely a cut is after each operation.
+RANDOM_ORDERS = 4
+CUTS = 0.25
 
 
 def assert_close(actual: Dense, expected: Dense, where: str) -> None:
@@ -112,6 +118,17 @@ def assert_every_order_unfused(
     return walk.orders
 
 
+def assert_random_orders(graph: EinsumGraph, rng: Random, *, tokens: bool = False) -> Orders:
+    """Cut the graph into kernels at random places and run each under a random order.
+
+    A group that has no legal order is cut once more. An operand whose storage fits no order of a
+    single operation is stored dense.
+    """
+    walk = _Walk(graph, RANDOM_ORDERS, tokens)
+    walk.run_at_random(rng)
+    return walk.orders
+
+
 class _Walk:
     """Runs the kernels of a graph one after the other; a state is what is known of all values."""
 
@@ -134,9 +151,30 @@ class _Walk:
                     reached.setdefault(key, state | written)
             states = list(reached.values())
 
-    def _kernels(self, region: Region, values: dict[str, Value]) -> Iterator[dict[str, Value]]:
+    def run_at_random(self, rng: Random) -> None:
+        values = stored_values(self.graph)
+        todo = deque(_chunks(live_einsums(self.graph), rng))
+        while todo:
+            group = todo.popleft()
+            region = make_region(self.graph, group, f"k_{group[-1].name}")
+            written = next(self._kernels(region, values, rng), None)
+            if written is not None:
+                values |= written
+            elif len(group) > 1:
+                cut = rng.randrange(1, len(group))
+                todo.extendleft([group[cut:], group[:cut]])
+            else:
+                stored = stored_dense(group[0], values)
+                assert stored, f"{group[0]} has no legal order"
+                values |= stored
+                todo.appendleft(group)
+
+    def _kernels(
+        self, region: Region, values: dict[str, Value], rng: Random | None = None
+    ) -> Iterator[dict[str, Value]]:
         """Lower, run and check a region under each order; yield what it writes."""
-        for order in itertools.islice(allowed_orders(build_views(region, values)), self.limit):
+        orders = allowed_orders(build_views(region, values), rng)
+        for order in itertools.islice(orders, self.limit):
             try:
                 kernel, declared = lower_region(region, values, self.fills, order)
             except IllegalOrderError as error:
@@ -161,6 +199,35 @@ class _Walk:
             verify_program(program)
 
 
+def describe(graph: EinsumGraph) -> str:
+    """Return the call that builds a graph, for reports of failures."""
+    tensors = {name: _spec(v.tensor) for name, v in graph.values.items() if v.tensor is not None}
+    outputs = [output.value for output in graph.outputs]
+    return f"make_graph({[str(op) for op in graph.einsums]}, {tensors}, {outputs})"
+
+
+def _spec(tensor: Tensor) -> tuple[object, str]:
+    words = " pattern" if tensor.values is None else f" fill={tensor.fill}"
+    return tensor.to_dense().tolist(), f"{tensor.format}{words}"
+
+
+def _chunks(ops: Sequence[Einsum], rng: Random) -> list[list[Einsum]]:
+    """Cut a list at random places; a stretch of the evaluation order is convex."""
+    cuts = [0, *(n for n in range(1, len(ops)) if rng.random() < CUTS), len(ops)]
+    return [list(ops[first:last]) for first, last in itertools.pairwise(cuts)]
+
+
+def stored_dense(op: Einsum, values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the operands with data that are not dense yet as dense ones."""
+    stored: dict[str, Value] = {}
+    for name in sorted({access.value for access in op.operands}):
+        tensor = values[name].tensor
+        if tensor is not None and not tensor.format.is_dense:
+            dense = tensor_from_dense(tensor.to_dense(), fill=tensor.fill)
+            stored[name] = replace(values[name], tensor=dense, format=dense.format)
+    return stored
+
+
 def stored_values(graph: EinsumGraph) -> dict[str, Value]:
     """Return all values of a graph; those with data have the format of their data."""
     return {
@@ -172,7 +239,7 @@ def stored_values(graph: EinsumGraph) -> dict[str, Value]:
 def allowed_orders(views: ViewGraph, rng: Random | None = None) -> Iterator[tuple[str, ...]]:
     """Yield the loop orders that the storage of the operands allows.
 
-    All of them, in the order of the classes; with `rng` an endless sequence of random ones.
+    All of them; with `rng` an endless sequence of random ones.
     """
     constraints = build_constraints(views)
     if constraints.cycle():
@@ -180,7 +247,7 @@ def allowed_orders(views: ViewGraph, rng: Random | None = None) -> Iterator[tupl
     wanted = nx.DiGraph(sorted(constraints.edges))
     wanted.add_nodes_from(views.classes)
     if rng is None:
-        yield from map(tuple, sorted(nx.all_topological_sorts(wanted)))
+        yield from map(tuple, nx.all_topological_sorts(wanted))
         return
     while True:
         rank = {name: rng.random() for name in views.classes}
@@ -188,16 +255,24 @@ def allowed_orders(views: ViewGraph, rng: Random | None = None) -> Iterator[tupl
 
 
 def lower_region(
-    region: Region, values: Mapping[str, Value], fills: Fills, order: Sequence[str]
+    region: Region,
+    values: Mapping[str, Value],
+    fills: Fills,
+    order: Sequence[str],
+    *,
+    dense: bool = False,
 ) -> tuple[DataflowGraph, dict[str, Value]]:
     """Lower a region under one order; return the kernel and its outputs with their formats.
+
+    With `dense` the outputs are written in full.
 
     Raises:
         IllegalOrderError: if the order cannot be lowered.
     """
     views = build_views(region, values)
     nests = build_nests(views, order)
-    domains = compute_domains(views, nests, fills, {})
+    modes = {n: frozenset(range(len(v.binding))) for n, v in views.outputs.items() if dense}
+    domains = compute_domains(views, nests, fills, modes)
     plan = Plan(views, tuple(order), nests, domains, Clusters(views, nests, domains))
     kernel, formats = Lowering(plan, values, fills).run(region.name)
     written = {
