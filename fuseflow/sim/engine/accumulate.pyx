@@ -15,7 +15,7 @@ from fuseflow.sim.engine.ring cimport (
 )
 from fuseflow.sim.engine.flush cimport flush_strip
 from fuseflow.sim.engine.states cimport Fold
-from fuseflow.sim.engine.strip cimport STRIP_LIMIT, Strip, strip_add, strip_reserve
+from fuseflow.sim.engine.strip cimport STRIP_LIMIT, Strip, strip_add_range, strip_reserve
 from fuseflow.sim.engine.unit cimport (
     Emission, Unit, fault, finish, flush, has_room, misaligned, peek, stage_ctl, take, tick,
     wait_token,
@@ -192,7 +192,7 @@ cdef bint add_entry(Unit* u, SpaccState* s, const int64_t* keys,
     if s.in_strip:
         if keys[0] < STRIP_LIMIT:
             if strip_reserve(&s.strip, keys[0] + 1, 1):
-                strip_add(&s.strip, s.op, keys[0], value)
+                strip_add_range(&s.strip, keys[0], value, 0, 1)
                 return True
             return False
         if not leave_strip(u, s):

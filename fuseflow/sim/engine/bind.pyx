@@ -319,6 +319,7 @@ cdef class Binder:
         s.order = params.order
         s.width = self._width(params.order + 1)
         s.strip.width = s.width
+        s.strip.op = s.op
         s.strip.pool = self.u.pool
         s.fill = self._fill(params.fill, tile)
         s.missing = self._fill(params.missing, tile)

@@ -13,10 +13,13 @@ from libc.string cimport memcpy
 import numpy as np
 
 from fuseflow.sim.machine import ChannelKind, UnitKind
+from fuseflow.sim.memory import MemoryFigures, first_clients
 from fuseflow.sim.result import ChannelResult, UnitResult, WrittenLevel
 from fuseflow.sim.tokens import TokenStream
 
+from fuseflow.sim.engine.attach cimport attach_unit, open_memory
 from fuseflow.sim.engine.bind cimport bind_unit
+from fuseflow.sim.engine.memory cimport IDEAL, Memory, memory_serve, memory_start
 from fuseflow.sim.engine.pool cimport (
     NO_FAULT, Fault, Pool, pool_close, pool_open, pool_take,
 )
@@ -35,6 +38,7 @@ cdef enum:
     BLOCK_BYTES = 16384  # holds RUN_LIMIT integers and as many stamps
     PATIENCE = 2000  # visits of units between two looks at signals
 
+cdef int64_t NEVER = (<int64_t> 1) << 62
 cdef dict WAITS = {WAIT_TOKEN: "token", WAIT_SLOT: "slot"}
 
 
@@ -42,6 +46,7 @@ cdef class Core:
     """One run of one Machine. All C memory belongs to `pool` and goes with this object."""
 
     cdef Pool pool
+    cdef Memory memory
     cdef Unit* units
     cdef Chan* chans
     cdef int32_t n_units
@@ -67,10 +72,14 @@ cdef class Core:
         self.chans = <Chan*> self._take(self.n_chans * sizeof(Chan))
         self.producers = <int32_t*> self._take(self.n_chans * sizeof(int32_t))
         self.consumers = <int32_t*> self._take(self.n_chans * sizeof(int32_t))
+        open_memory(&self.memory, &self.pool, machine.memory, self.n_units)
         for index, channel in enumerate(machine.channels):
             self._make_channel(index, channel, record)
+        clients = first_clients(machine)
         for index, unit in enumerate(machine.units):
             self._make_unit(index, unit, tiles)
+            attach_unit(&self.units[index], &self.memory, unit, machine.memory, clients[index],
+                        index)
 
     def __dealloc__(self):
         pool_close(&self.pool)
@@ -166,9 +175,44 @@ cdef class Core:
                     visits += 1
                     if not self._visit(index):
                         return False
-            if visits == before and not self._widen():
+            if visits == before and not self._let_memory_answer() and not self._widen():
                 return False
         return True
+
+    cdef bint _let_memory_answer(self) noexcept nogil:
+        """Nothing can go on: answer what no request to come can affect; False if that is nothing.
+
+        A unit that pauses because its output is full enough may still cause requests, but none
+        before its clock. If all answers have to wait for such a unit, it goes on.
+        """
+        cdef int32_t index
+        cdef Unit* u
+        cdef Unit* slowest = NULL
+        if self.memory.kind == IDEAL:
+            return False
+        for index in range(self.n_units):
+            u = &self.units[index]
+            if u.wait != WAIT_ROOM or (self.limit >= 0 and u.clock > self.limit):
+                continue
+            if slowest is NULL or u.clock < slowest.clock:
+                slowest = u
+        if memory_serve(&self.memory, NEVER if slowest is NULL else slowest.clock):
+            for index in range(self.n_units):
+                if self.memory.woken[index]:
+                    self.memory.woken[index] = 0
+                    self.units[index].ready = True
+            return True
+        if slowest is NULL or memory_start(&self.memory) == NEVER:
+            return False
+        self._grow(slowest)
+        return True
+
+    cdef void _grow(self, Unit* held) noexcept nogil:
+        """Let the ring grow that holds up a unit."""
+        cdef Chan* c = held.outputs[held.wait_port]
+        c.soft_entries *= 2
+        c.soft_held *= 2
+        held.ready = True
 
     cdef bint _visit(self, int32_t index) noexcept nogil:
         """Run one unit; wake its neighbours. False if it broke a rule."""
@@ -216,9 +260,7 @@ cdef class Core:
                 held = u
         if least is NULL:
             return False
-        least.soft_entries *= 2
-        least.soft_held *= 2
-        held.ready = True
+        self._grow(held)
         return True
 
     # What came out.
@@ -229,7 +271,21 @@ cdef class Core:
         cdef int64_t latest = 0
         for index in range(self.n_units):
             latest = max(latest, self.units[index].clock)
-        return latest
+        return max(latest, self.memory.figures.last_response)
+
+    def memory_figures(self):
+        """Return the figures of memory; None if it is ideal."""
+        if self.memory.kind == IDEAL:
+            return None
+        return MemoryFigures(
+            reads=self.memory.figures.reads,
+            writes=self.memory.figures.writes,
+            row_hits=self.memory.figures.row_hits,
+            row_opens=self.memory.figures.row_opens,
+            row_conflicts=self.memory.figures.row_conflicts,
+            bus_busy=self.memory.figures.bus_busy,
+            last_response=self.memory.figures.last_response,
+        )
 
     def peak_bytes(self):
         """Return how much memory the run has taken."""
@@ -297,9 +353,10 @@ cdef class Core:
             flops=u.flops,
             read_bytes=u.read_bytes,
             write_bytes=u.write_bytes,
-            # Without memory and with counted waits for room, all other waiting is for input.
-            waited_for_input=u.clock - u.busy - u.waited_room if u.n_in else 0,
+            # Waits for room and memory are counted where they happen; all other is for input.
+            waited_for_input=u.clock - u.busy - u.waited_room - u.waited_memory if u.n_in else 0,
             waited_for_room=u.waited_room,
+            waited_for_memory=u.waited_memory,
             level=written,
             values=values,
         )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Rules of the units at which streams begin, end and split."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 
 from fuseflow.sim.engine.states cimport LevelWriteState, ValWriteState
 from fuseflow.sim.engine.unit cimport Unit
@@ -17,3 +17,6 @@ cdef bint step_val_write(Unit* u) noexcept nogil
 cdef bint reserve_coordinates(Unit* u, LevelWriteState* s, int64_t more) noexcept nogil
 cdef bint reserve_values(Unit* u, ValWriteState* s, int64_t more) noexcept nogil
 cdef bint close_segment(Unit* u, LevelWriteState* s) noexcept nogil
+cdef bint write_coordinate(Unit* u, LevelWriteState* s, int64_t crd) noexcept nogil
+cdef bint write_value(Unit* u, ValWriteState* s, bint placed) noexcept nogil
+cdef bint same_kind(uint8_t a, uint8_t b) noexcept nogil

@@ -208,9 +208,9 @@ cdef bint step_val_write(Unit* u) noexcept nogil:
             u.phase = 1
         if placed and not has(u.inputs[1]):
             return wait_token(u, 1)
-        if placed and not _same_kind(u.ctl, head_ctl(u.inputs[1])):
+        if placed and not same_kind(u.ctl, head_ctl(u.inputs[1])):
             return misaligned(u, 2)
-        if u.ctl <= CTL_MISSING and not _write_value(u, s, placed):
+        if u.ctl <= CTL_MISSING and not write_value(u, s, placed):
             return False
         if placed:
             take(u, 1)
@@ -223,12 +223,12 @@ cdef bint step_val_write(Unit* u) noexcept nogil:
         u.phase = 0
 
 
-cdef bint _same_kind(uint8_t a, uint8_t b) noexcept nogil:
+cdef bint same_kind(uint8_t a, uint8_t b) noexcept nogil:
     """Rule Z, but no missing reference: elements meet values, control tokens equal ones."""
     return b != CTL_MISSING and (a == b or (a == CTL_MISSING and b == CTL_VALUE))
 
 
-cdef bint _write_value(Unit* u, ValWriteState* s, bint placed) noexcept nogil:
+cdef bint write_value(Unit* u, ValWriteState* s, bint placed) noexcept nogil:
     """Store the value; False and a fault if its position is out of range or memory is short."""
     cdef int64_t width = u.inputs[0].width
     cdef int64_t at = head_int(u.inputs[1]) if placed else s.count

@@ -113,9 +113,10 @@ cdef bint _send_full(Unit* u, SpaccState* s) noexcept nogil:
         return fault(u, FAULT_OUT_OF_RANGE_CRD, max(strip.high - 1, size), size)
     if strip.low > 0 or strip.high < size:
         for key in range(size):
-            if not (strip.low <= key < strip.high or (
-                    key < strip.room and strip.seen[key >> 6] >> (key & 63) & 1)):
+            if not (strip.low <= key < strip.high or strip.seen[key >> 6] >> (key & 63) & 1):
                 for i in range(s.width):
                     strip.sums[key * s.width + i] = s.missing[i]
+        strip.low = 0
+        strip.high = size
     _send_neighbours(u, s, 0, size)
     return True

@@ -30,6 +30,8 @@ cdef struct Line:
     int64_t planned  # uses so far known
     int64_t used
     int64_t last_use  # cycle
+    int64_t first_token  # metadata: tokens that use it
+    int64_t last_token
     bint with_before  # metadata: a pair of words began in the line before
     bint with_after  # or ends in the line after
 
@@ -46,6 +48,7 @@ cdef struct Taken:
     int64_t value  # reference
     int64_t front  # cycle in which the front end took it
     int64_t served  # cycle in which the unit was done with it
+    int64_t ready  # cycle in which its metadata are here, UNANSWERED if not known
     int64_t pair[2]  # lines of its metadata, -1 if not planned yet
     uint8_t ctl
 
@@ -75,19 +78,30 @@ cdef struct Writer:
     Client client
     int64_t line  # in the buffer, -1 for none
     int64_t filled  # bytes
+    int64_t next  # bytes of the array that are still to be put
+    int64_t end
     int64_t* responses  # ring, by number of the request
     int64_t mask
     # Queue server: a vector under way.
     int64_t entries
     int64_t words
     int64_t limit  # entries of a vector
+    bint asked
 
 
-cdef struct Vector:
-    Client client
+cdef struct Stores:
+    int32_t n_writers
+    Writer writers[2]
+
+
+cdef struct Vectors:
+    Client clients[2]
     int64_t response
-    int64_t words
     int64_t batch
+    int64_t end  # scan: position behind the vector under way
+    int64_t count  # array: references collected
+    int64_t at  # array: next one to be sent
+    int64_t* held
 
 
 cdef bint ask(Client* c, int64_t time, int64_t address, int32_t words, bint write,

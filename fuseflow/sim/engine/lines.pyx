@@ -52,6 +52,7 @@ cdef bint _take(Unit* u, Ahead* a) noexcept nogil:
     t.ctl = head_ctl(c)
     t.value = head_int(c) if t.ctl == CTL_VALUE else 0
     t.front = a.front
+    t.ready = UNANSWERED
     t.pair[0] = -1
     t.pair[1] = -1
     a.taken += 1
@@ -83,7 +84,7 @@ cdef bint _plan_token(Ahead* a, int32_t k) noexcept nogil:
         if not _plan_line(a, r, start // line_bytes, want):
             s.next = start
             return False
-        _note_uses(a, r, t, k, start, stop)
+        _note_uses(a, r, t, s.at, start, stop)
         start = stop
     s.at += 1
     s.next = -1
@@ -117,7 +118,10 @@ cdef bint _plan_line(Ahead* a, Reader* r, int64_t number, int64_t want) noexcept
         if released == UNANSWERED:
             return False
     line = &r.lines[c.count & r.mask]
+    if r.is_metadata and c.count > r.mask:
+        _settle(a, line)
     line.number = number
+    line.first_token = -1
     line.planned = 0
     line.used = 0
     line.last_use = 0
@@ -125,6 +129,13 @@ cdef bint _plan_line(Ahead* a, Reader* r, int64_t number, int64_t want) noexcept
     line.with_after = False
     return ask(c, max(want, released), number * c.memory.dram.line_bytes, 1, False,
                &line.response)
+
+
+cdef void _settle(Ahead* a, Line* line) noexcept nogil:
+    """Note for the tokens of a line when they are ready, before its place is used again."""
+    cdef int64_t index
+    for index in range(max(line.first_token, a.served), line.last_token + 1):
+        metadata_ready(a, index)
 
 
 cdef int64_t _released(Reader* r, int64_t index) noexcept nogil:
@@ -147,7 +158,7 @@ cdef int64_t _released(Reader* r, int64_t index) noexcept nogil:
     return cycle
 
 
-cdef void _note_uses(Ahead* a, Reader* r, Taken* t, int32_t k, int64_t start,
+cdef void _note_uses(Ahead* a, Reader* r, Taken* t, int64_t token, int64_t start,
                      int64_t stop) noexcept nogil:
     """Note that bytes of the line asked for last will be used for a token."""
     cdef int64_t index = r.client.count - 1
@@ -157,6 +168,9 @@ cdef void _note_uses(Ahead* a, Reader* r, Taken* t, int32_t k, int64_t start,
         line.planned += (stop - start) // WORD if a.segments is not NULL else 1
         return
     line.last_use = t.front
+    line.last_token = token
+    if line.first_token < 0:
+        line.first_token = token
     if t.pair[0] < 0:
         t.pair[0] = index
     elif t.pair[0] != index:
@@ -172,13 +186,16 @@ cdef int64_t metadata_ready(Ahead* a, int64_t index) noexcept nogil:
     cdef int64_t first, second
     if a.segments is NULL or t.ctl != CTL_VALUE or not 0 <= t.value < a.bound:
         return t.front
+    if t.ready != UNANSWERED:
+        return t.ready
     if t.pair[1] < 0:
         return UNANSWERED
     first = r.lines[t.pair[0] & r.mask].response
     second = r.lines[t.pair[1] & r.mask].response
     if first == UNANSWERED or second == UNANSWERED:
         return UNANSWERED
-    return max(t.front, max(first, second))
+    t.ready = max(t.front, max(first, second))
+    return t.ready
 
 
 cdef Line* use_line(Ahead* a, int32_t reader, int64_t address) noexcept nogil:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fuseflow.errors import GraphError, UsageError
+from fuseflow.errors import GraphError
 from fuseflow.sim import faults
 from fuseflow.sim.engine.core import Core
 from fuseflow.sim.machine import Machine
@@ -49,15 +49,8 @@ def run_engine(
 
     Raises:
         GraphError: tokens do not fit each other or the data (rules of `fuseflow.sim.faults`).
-        UsageError: the memory of the machine is not ideal.
         MemoryError: what must be kept does not fit into memory.
     """
-    if machine.memory.model != "ideal":
-        raise UsageError(
-            "U312 no-memory-model",
-            f'the compiled engine does not simulate memory "{machine.memory.model}"',
-            fix="run the twin: --engine twin",
-        )
     core = Core(machine, record, max_cycles)
     faulty = core.run(progress)
     if faulty >= 0:
@@ -70,6 +63,7 @@ def run_engine(
         elapsed=core.elapsed(),
         complete=not stuck,
         deadlock=_explain(machine, core) if stuck and not limited else None,
+        memory=core.memory_figures(),
     )
 
 

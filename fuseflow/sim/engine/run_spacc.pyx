@@ -10,7 +10,9 @@ from fuseflow.sim.engine.ring cimport (
     remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport Times, arrivals, begin_drain, drain
-from fuseflow.sim.engine.strip cimport STRIP_LIMIT, strip_add, strip_add_range, strip_reserve
+from fuseflow.sim.engine.strip cimport (
+    STRIP_LIMIT, strip_add_keys, strip_add_range, strip_reserve,
+)
 from fuseflow.sim.engine.unit cimport Unit, arrive, has_room, peek, tick
 from fuseflow.sim.engine.values cimport REDUCE_TAKE
 
@@ -158,10 +160,12 @@ cdef inline bint _add_list(SpaccState* s, Entry* crd, int64_t at, const float* v
     if largest >= STRIP_LIMIT or not strip_reserve(&s.strip, largest + 1, n):
         return False
     if neighbours:
-        strip_add_range(&s.strip, s.op, first, values, step, n)
-        return True
-    for i in range(n):
-        strip_add(&s.strip, s.op, entry_int(crd, at + i), values + i * step)
+        strip_add_range(&s.strip, first, values, step, n)
+    elif crd.kind != RANGE:
+        strip_add_keys(&s.strip, crd.data.ints + at, values, step, n)
+    else:
+        for i in range(n):
+            strip_add_range(&s.strip, entry_int(crd, at + i), values + i * step, 0, 1)
     return True
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Scalar functions on strips of numbers: out[i] = fn(a[i * step_a], b[i * step_b])."""
 
+from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t
 
 from fuseflow.sim.engine.states cimport Fold
@@ -66,3 +67,12 @@ cdef inline float combine(Fold op, float a, float b) noexcept nogil:
     if op == Fold.FOLD_MUL:
         return a * b
     return larger(a, b) if op == Fold.FOLD_MAX else smaller(a, b)
+
+
+cdef inline float neutral(Fold op) noexcept nogil:
+    """Return what changes no operand of a fold: the sum of -0.0 and x is x, even for x = -0.0."""
+    if op == Fold.FOLD_ADD:
+        return -0.0
+    if op == Fold.FOLD_MUL:
+        return 1
+    return -INFINITY if op == Fold.FOLD_MAX else INFINITY

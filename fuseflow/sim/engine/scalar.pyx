@@ -5,11 +5,8 @@ Every arithmetic step rounds to float32. Transcendental functions are those of t
 double precision, rounded once to float32, so that the twin gets the same bits.
 """
 
-from libc.math cimport cos, erf, exp, fabsf, log, pow, sin, sqrtf, tanh
+from libc.math cimport INFINITY, cos, erf, exp, fabsf, log, pow, sin, sqrtf, tanh
 from libc.stdint cimport int32_t, int64_t
-
-cdef float INFINITY = <float> float("inf")
-
 
 cdef inline float _exp(float x) noexcept nogil:
     return <float> exp(<double> x)

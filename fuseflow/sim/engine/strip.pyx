@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: MIT
 """Sums by key in a plain array (see strip.pxd)."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memset
 
 from fuseflow.sim.engine.pool cimport pool_resize
-from fuseflow.sim.engine.scalar cimport combine
+from fuseflow.sim.engine.scalar cimport combine, neutral
 from fuseflow.sim.engine.states cimport FOLD_ADD, Fold
 
 
-cdef bint strip_reserve(Strip* s, int64_t keys, int64_t more) noexcept nogil:
-    """Make room for keys below `keys` and for `more` new ones; False and a fault if there is none.
+cdef extern from *:
     """
+    static inline int lowest_bit(unsigned long long bits) { return __builtin_ctzll(bits); }
+    """
+    int lowest_bit(uint64_t bits) noexcept nogil
+
+
+cdef bint strip_reserve(Strip* s, int64_t keys, int64_t more) noexcept nogil:
+    """Make room for keys below `keys` and for listing `more` of them; False without memory."""
     cdef int64_t room = s.room if s.room else 64
     cdef int64_t listed = s.key_room if s.key_room else 64
+    cdef int64_t i
     if keys > s.room:
         while room < keys:
             room *= 2
@@ -22,6 +29,8 @@ cdef bint strip_reserve(Strip* s, int64_t keys, int64_t more) noexcept nogil:
         if s.sums is NULL or s.seen is NULL:
             return False
         memset(<char*> s.seen + s.room / 8, 0, (room - s.room) / 8)
+        for i in range(s.room * s.width, room * s.width):
+            s.sums[i] = neutral(s.op)
         s.room = room
     if s.count + more > s.key_room:
         while listed < s.count + more:
@@ -34,65 +43,64 @@ cdef bint strip_reserve(Strip* s, int64_t keys, int64_t more) noexcept nogil:
     return True
 
 
-cdef void strip_add_range(Strip* s, Fold op, int64_t first, const float* values, int64_t step,
+cdef void strip_add_range(Strip* s, int64_t first, const float* values, int64_t step,
                           int64_t n) noexcept nogil:
-    """Combine values into the keys first, first + 1, .."""
+    """Combine values into the keys first, first + 1, ..; room for them has been made."""
     cdef int64_t i
     cdef float* sums = s.sums + first * s.width
-    if s.count == 0 and s.low == s.high:
-        s.low = first
-        s.high = first + n
-        _copy(sums, values, step, n, s.width)
-    elif s.low <= first and first + n <= s.high and s.width == 1:
-        if op == FOLD_ADD:
-            _add(sums, values, step, n)
-        else:
-            for i in range(n):
-                sums[i] = combine(op, sums[i], values[i * step])
-    else:
+    if s.width > 1:
         for i in range(n):
-            strip_add(s, op, first + i, values + i * step)
-
-
-cdef void _add(float* sums, const float* values, int64_t step, int64_t n) noexcept nogil:
-    cdef int64_t i
-    cdef float value
-    if step == 1:
+            _add_tile(s, sums + i * s.width, values + i * step)
+    elif s.op == FOLD_ADD and step == 1:
         for i in range(n):
             sums[i] = sums[i] + values[i]
     else:
         for i in range(n):
-            sums[i] = sums[i] + values[i * step]
-
-
-cdef void _copy(float* to, const float* values, int64_t step, int64_t n,
-                int32_t width) noexcept nogil:
-    cdef int64_t i
-    if step == width:
-        memcpy(to, values, n * width * sizeof(float))
+            sums[i] = combine(s.op, sums[i], values[i * step])
+    if s.low <= first and first + n <= s.high:
         return
+    if s.count == 0 and s.low == s.high:
+        s.low = first
+        s.high = first + n
+    elif s.count == 0 and first <= s.high and first + n >= s.low:
+        s.low = min(s.low, first)
+        s.high = max(s.high, first + n)
+    else:
+        for i in range(first, first + n):
+            _list_key(s, i)
+
+
+cdef void strip_add_keys(Strip* s, const int64_t* keys, const float* values, int64_t step,
+                         int64_t n) noexcept nogil:
+    """Combine values into keys; room for them has been made."""
+    cdef int64_t i
+    if s.width > 1:
+        for i in range(n):
+            _add_tile(s, s.sums + keys[i] * s.width, values + i * step)
+    elif s.op == FOLD_ADD:
+        for i in range(n):
+            s.sums[keys[i]] = s.sums[keys[i]] + values[i * step]
+    else:
+        for i in range(n):
+            s.sums[keys[i]] = combine(s.op, s.sums[keys[i]], values[i * step])
     for i in range(n):
-        memcpy(to + i * width, values + i * step, width * sizeof(float))
+        _list_key(s, keys[i])
 
 
-cdef void strip_add(Strip* s, Fold op, int64_t key, const float* value) noexcept nogil:
-    """Combine a value into a key; room for it has been made."""
-    cdef int64_t i
+cdef inline void _list_key(Strip* s, int64_t key) noexcept nogil:
+    """List a key unless it is present."""
+    cdef uint64_t bits = s.seen[key >> 6]
     cdef uint64_t bit = <uint64_t> 1 << (key & 63)
-    cdef float* place = s.sums + key * s.width
-    if s.low <= key < s.high or s.seen[key >> 6] & bit:
-        for i in range(s.width):
-            place[i] = combine(op, place[i], value[i])
-        return
-    s.seen[key >> 6] |= bit
-    if s.count == 0:
-        s.ascending = True
-    elif key < s.keys[s.count - 1]:
-        s.ascending = False
+    cdef int64_t absent = (key < s.low or key >= s.high) and not bits & bit
     s.keys[s.count] = key
-    s.count += 1
+    s.count += absent
+    s.seen[key >> 6] = bits | (bit if absent else 0)
+
+
+cdef inline void _add_tile(Strip* s, float* sums, const float* value) noexcept nogil:
+    cdef int32_t i
     for i in range(s.width):
-        place[i] = value[i]
+        sums[i] = combine(s.op, sums[i], value[i])
 
 
 cdef void strip_sort(Strip* s) noexcept nogil:
@@ -100,12 +108,16 @@ cdef void strip_sort(Strip* s) noexcept nogil:
     cdef int64_t i, word, last_word, count = 0
     cdef int64_t least, largest
     cdef uint64_t bits
-    if s.count == 0 or s.ascending:
+    cdef bint ascending = True
+    if s.count == 0:
         return
     least = largest = s.keys[0]
-    for i in range(s.count):
+    for i in range(1, s.count):
+        ascending = ascending and s.keys[i - 1] < s.keys[i]
         least = min(least, s.keys[i])
         largest = max(largest, s.keys[i])
+    if ascending:
+        return
     if (largest - least) / 64 > 8 * s.count:
         _merge_sort(s)
         return
@@ -113,27 +125,9 @@ cdef void strip_sort(Strip* s) noexcept nogil:
     for word in range(least >> 6, last_word + 1):
         bits = s.seen[word]
         while bits:
-            s.keys[count] = word * 64 + _lowest(bits)
+            s.keys[count] = word * 64 + lowest_bit(bits)
             bits &= bits - 1
             count += 1
-
-
-cdef inline int32_t _lowest(uint64_t bits) noexcept nogil:
-    """Return the position of the lowest bit that is set."""
-    cdef int32_t at = 0
-    if <uint32_t> bits == 0:
-        at += 32
-        bits >>= 32
-    if <uint16_t> bits == 0:
-        at += 16
-        bits >>= 16
-    if <uint8_t> bits == 0:
-        at += 8
-        bits >>= 8
-    while not bits & 1:
-        at += 1
-        bits >>= 1
-    return at
 
 
 cdef void _merge_sort(Strip* s) noexcept nogil:
@@ -162,9 +156,14 @@ cdef void _merge_sort(Strip* s) noexcept nogil:
 
 cdef void strip_clear(Strip* s) noexcept nogil:
     """Forget all keys."""
-    cdef int64_t i
+    cdef int64_t i, j
+    cdef float zero = neutral(s.op)
     for i in range(s.count):
         s.seen[s.keys[i] >> 6] = 0
+        for j in range(s.keys[i] * s.width, (s.keys[i] + 1) * s.width):
+            s.sums[j] = zero
+    for i in range(s.low * s.width, s.high * s.width):
+        s.sums[i] = zero
     s.count = 0
     s.low = 0
     s.high = 0

@@ -21,6 +21,7 @@ cdef enum Wait:
     WAIT_TOKEN  # of input `wait_port`
     WAIT_SLOT  # of output `wait_port`
     WAIT_ROOM  # the engine's own limit; says nothing about the simulated machine
+    WAIT_MEMORY  # an answer
 
 
 cdef struct Emission:
@@ -40,6 +41,7 @@ cdef struct Unit:
     int32_t n_out
     void* state  # parameters and state of the kind, owned by the pool
     Pool* pool
+    void* access  # how it reaches its arrays in memory, owned by the pool; NULL if at no cost
     # Time, in cycles.
     int64_t clock
     int64_t busy
@@ -212,6 +214,18 @@ cdef inline void arrive(Unit* u, int64_t stamp) noexcept nogil:
     """Let the clock reach a stamp."""
     if stamp > u.clock:
         u.clock = stamp
+
+
+cdef inline bint wait_memory(Unit* u) noexcept nogil:
+    u.wait = WAIT_MEMORY
+    return False
+
+
+cdef inline void reach_memory(Unit* u, int64_t response) noexcept nogil:
+    """Let the clock reach an answer of memory."""
+    if response > u.clock:
+        u.waited_memory += response - u.clock
+        u.clock = response
 
 
 cdef inline void pass_stop(Unit* u, Chan* c, Chan* out) noexcept nogil:

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""Puts memory behind the units of a machine (see attach.pxd)."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from fuseflow.sim.machine import UnitKind
+from fuseflow.sim.memory import arrays_of
+
+from fuseflow.sim.engine.lines cimport Ahead, Client, Line, Reader, Stores, Taken, Vectors, Writer
+from fuseflow.sim.engine.memory cimport DRAM, IDEAL, QUEUE, Bank, DramChannel, Memory
+from fuseflow.sim.engine.pool cimport Pool, pool_take
+from fuseflow.sim.engine.reads cimport (
+    run_array_ahead, run_scan_ahead, step_array_vectors, step_scan_vectors,
+)
+from fuseflow.sim.engine.states cimport ArrayState, ScanState
+from fuseflow.sim.engine.stores cimport step_level_store, step_val_store
+from fuseflow.sim.engine.unit cimport Unit
+
+KINDS = {"ideal": IDEAL, "comal-hbm": QUEUE, "hbm2": DRAM}
+
+
+cdef void* _take(Pool* pool, int64_t size) except NULL:
+    cdef void* data = pool_take(pool, size)
+    if data is NULL:
+        raise MemoryError
+    return data
+
+
+cdef int64_t _ring(int64_t least) except -1:
+    """Return the least power of two that holds so many."""
+    cdef int64_t room = 1
+    while room < least:
+        room *= 2
+    return room
+
+
+cdef int open_memory(Memory* m, Pool* pool, object config, int32_t n_units) except -1:
+    """Prepare the memory that a MemoryConfig describes."""
+    m.kind = KINDS[config.model]
+    m.pool = pool
+    m.woken = <uint8_t*> _take(pool, n_units)
+    if m.kind == QUEUE:
+        _open_queue(m, config.comal_hbm)
+    elif m.kind == DRAM:
+        _open_dram(m, config.hbm2)
+    return 0
+
+
+cdef int _open_queue(Memory* m, object config) except -1:
+    cdef int64_t k
+    m.queue.channels = config.channels
+    m.queue.latency = config.latency
+    m.queue.ii = config.ii
+    m.queue.startup = config.startup
+    m.queue.startup_every_request = config.startup_every_request
+    m.cycle = -1
+    m.free = <int64_t*> _take(m.pool, config.channels * sizeof(int64_t))
+    m.forwarded = <int64_t*> _take(m.pool, config.channels * sizeof(int64_t))
+    m.used = <uint8_t*> _take(m.pool, config.channels)
+    for k in range(m.queue.channels):
+        m.forwarded[k] = -1
+    return 0
+
+
+cdef int _open_dram(Memory* m, object config) except -1:
+    cdef int64_t k, b
+    cdef DramChannel* c
+    m.dram.channels = config.channels
+    m.dram.banks = config.banks
+    m.dram.row_bytes = config.row_bytes
+    m.dram.line_bytes = config.line_bytes
+    m.dram.t_rcd = config.t_rcd
+    m.dram.t_rp = config.t_rp
+    m.dram.t_cl = config.t_cl
+    m.dram.t_ras = config.t_ras
+    m.dram.t_burst = config.t_burst
+    m.dram.t_rrd = config.t_rrd
+    m.dram.t_rtp = config.t_rtp
+    m.dram.t_wr = config.t_wr
+    m.dram.t_turn = config.t_turn
+    m.dram.t_req = config.t_req
+    m.dram.t_rsp = config.t_rsp
+    m.dram.window = config.window if config.policy == "frfcfs" else 1
+    m.dram.bypass = config.bypass
+    m.dram.bank_xor = config.bank_xor
+    m.channels = <DramChannel*> _take(m.pool, config.channels * sizeof(DramChannel))
+    for k in range(m.dram.channels):
+        c = &m.channels[k]
+        c.banks = <Bank*> _take(m.pool, config.banks * sizeof(Bank))
+        c.activated = -m.dram.t_rrd
+        c.writing = -1
+        for b in range(m.dram.banks):
+            c.banks[b].row = -1
+    return 0
+
+
+cdef int attach_unit(Unit* u, Memory* m, object unit, object config, int32_t client,
+                     int32_t owner) except -1:
+    """Give a unit that touches arrays its clients, numbered from `client`, and its rule."""
+    count = len(arrays_of(unit))
+    bases = unit.bases or (0,) * count
+    if m.kind == IDEAL or not count:
+        return 0
+    u.run = NULL
+    if unit.kind in (UnitKind.LEVEL_WRITE, UnitKind.VAL_WRITE):
+        u.step = step_level_store if unit.kind == UnitKind.LEVEL_WRITE else step_val_store
+        u.access = _stores(u, m, unit, config, client, owner, bases)
+    elif m.kind == QUEUE:
+        u.step = step_scan_vectors if unit.kind == UnitKind.SCAN else step_array_vectors
+        u.access = _vectors(m, config.comal_hbm, client, owner)
+    else:
+        u.run = run_scan_ahead if unit.kind == UnitKind.SCAN else run_array_ahead
+        u.access = _ahead(u, m, unit, config.hbm2, client, owner, bases)
+    return 0
+
+
+cdef int _open_client(Client* c, Memory* m, int64_t base, int64_t window, int32_t number,
+                      int32_t owner) except -1:
+    c.memory = m
+    c.base = base
+    c.window = window
+    c.last_time = -1
+    c.number = number
+    c.owner = owner
+    return 0
+
+
+cdef void* _stores(Unit* u, Memory* m, object unit, object config, int32_t client,
+                   int32_t owner, tuple bases) except NULL:
+    cdef Stores* s = <Stores*> _take(m.pool, sizeof(Stores))
+    cdef Writer* w
+    cdef int64_t window = config.hbm2.client_window if m.kind == DRAM else 1
+    cdef int64_t room = _ring(window)
+    cdef int32_t k
+    s.n_writers = len(bases)
+    for k in range(s.n_writers):
+        w = &s.writers[k]
+        _open_client(&w.client, m, bases[k], window, client + k, owner)
+        w.line = -1
+        w.responses = <int64_t*> _take(m.pool, room * sizeof(int64_t))
+        w.mask = room - 1
+        w.limit = 1 if unit.kind == UnitKind.VAL_WRITE else config.comal_hbm.batch
+    return s
+
+
+cdef void* _vectors(Memory* m, object config, int32_t client, int32_t owner) except NULL:
+    cdef Vectors* v = <Vectors*> _take(m.pool, sizeof(Vectors))
+    cdef int32_t k
+    for k in range(2):
+        _open_client(&v.clients[k], m, 0, 1, client + k, owner)
+    v.batch = config.batch
+    v.held = <int64_t*> _take(m.pool, config.batch * sizeof(int64_t))
+    return v
+
+
+cdef void* _ahead(Unit* u, Memory* m, object unit, object config, int32_t client,
+                  int32_t owner, tuple bases) except NULL:
+    cdef Ahead* a = <Ahead*> _take(m.pool, sizeof(Ahead))
+    cdef int64_t room = _ring(config.prefetch_tokens)
+    cdef Reader* r
+    cdef int32_t k
+    a.tokens = <Taken*> _take(m.pool, room * sizeof(Taken))
+    a.mask = room - 1
+    a.depth = config.prefetch_tokens
+    a.front = -1
+    a.n_readers = len(bases)
+    room = _ring(config.client_window + 2)
+    for k in range(a.n_readers):
+        r = &a.readers[k]
+        _open_client(&r.client, m, bases[k], config.client_window, client + k, owner)
+        r.lines = <Line*> _take(m.pool, room * sizeof(Line))
+        r.mask = room - 1
+        r.is_metadata = k == 0 and a.n_readers == 2
+        a.stages[k].next = -1
+    if unit.kind == UnitKind.SCAN:
+        a.segments = (<ScanState*> u.state).segments if a.n_readers == 2 else NULL
+        a.bound = (<ScanState*> u.state).parents
+        a.stride = 4
+    else:
+        a.bound = (<ArrayState*> u.state).positions
+        a.stride = (<ArrayState*> u.state).bytes
+    return a

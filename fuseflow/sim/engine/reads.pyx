@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: MIT
+"""Reading stored arrays through memory: scan and array, by vectors and by lines read ahead."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from fuseflow.sim.engine.levels cimport enter_fiber
+from fuseflow.sim.engine.lines cimport (
+    WORD, Ahead, Line, Taken, Vectors, advance, ask, metadata_ready, serve_taken, use_line,
+)
+from fuseflow.sim.engine.memory cimport UNANSWERED
+from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF
+from fuseflow.sim.engine.ring cimport (
+    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int,
+)
+from fuseflow.sim.engine.states cimport COMPRESSED, ArrayState, ScanState
+from fuseflow.sim.engine.unit cimport (
+    Unit, arrive, fault, finish, flush, has_room, misaligned, peek, reach_memory, stage_ctl,
+    stage_int, stage_number, take, tick, wait_memory, wait_token,
+)
+
+
+cdef enum Phase:
+    NEXT  # read the next token
+    METADATA  # wait for the segment words
+    FIBER  # go on with the fiber, or the collected references
+    ANSWER  # wait for a vector
+    PAIR  # the next coordinate
+    SEND  # what is staged, without a tick
+    LOOK  # the fiber is over: the next token decides the stop
+    CLOSE  # what is staged ends the iteration
+
+
+cdef bint step_scan_vectors(Unit* u) noexcept nogil:
+    """scan (ref -> crd, ref): asks for segments, then for coordinates by vectors, and waits."""
+    cdef ScanState* s = <ScanState*> u.state
+    cdef Vectors* v = <Vectors*> u.access
+    if u.phase == NEXT and not _next_reference(u, s, v):
+        return False
+    if u.phase == METADATA:
+        if v.response == UNANSWERED:
+            return wait_memory(u)
+        reach_memory(u, v.response)
+        u.phase = FIBER
+    if u.phase == FIBER:
+        if s.at == s.end:
+            u.phase = LOOK
+        else:
+            v.end = min(s.end, s.at + v.batch)
+            u.phase = ANSWER
+            if not ask(&v.clients[s.format == COMPRESSED], u.clock, 0,
+                       <int32_t> (v.end - s.at), False, &v.response):
+                return False
+    if u.phase == ANSWER:
+        if v.response == UNANSWERED:
+            return wait_memory(u)
+        reach_memory(u, v.response)
+        u.phase = PAIR
+    while u.phase == PAIR or u.phase == SEND:
+        if u.phase == PAIR:
+            if not has_room(u):
+                return False
+            _stage_pair(u, s)
+            u.phase = SEND
+        if not flush(u):
+            return False
+        u.phase = FIBER if s.at == v.end else PAIR
+    if u.phase == FIBER:
+        return True
+    if u.phase == LOOK and not _look(u):
+        return False
+    if not flush(u):
+        return False
+    if u.ctl == CTL_DONE:
+        return finish(u)
+    tick(u, u.ii)
+    u.phase = NEXT
+    return True
+
+
+cdef bint _next_reference(Unit* u, ScanState* s, Vectors* v) noexcept nogil:
+    cdef Chan* c = u.inputs[0]
+    cdef int64_t ref
+    if not has_room(u):
+        return False
+    if not has(c):
+        return wait_token(u, 0)
+    u.ctl = head_ctl(c)
+    ref = head_int(c) if u.ctl == CTL_VALUE else 0
+    if u.ctl == CTL_VALUE and not enter_fiber(u, s, ref):
+        return False
+    take(u, 0)
+    u.phase = FIBER
+    if u.ctl == CTL_MISSING:
+        s.at = 0
+        s.end = 0
+    elif u.ctl != CTL_VALUE:
+        _stage_both(u, u.ctl if u.ctl == CTL_DONE else u.ctl + 9)
+        u.phase = CLOSE
+    elif s.format == COMPRESSED:
+        u.phase = METADATA
+        return ask(&v.clients[0], u.clock, 0, 2, False, &v.response)
+    return True
+
+
+cdef void _stage_both(Unit* u, uint8_t ctl) noexcept nogil:
+    cdef int32_t k
+    for k in range(u.n_out):
+        stage_ctl(u, k, ctl)
+
+
+cdef void _stage_pair(Unit* u, ScanState* s) noexcept nogil:
+    stage_int(u, 0, s.coordinates[s.at])
+    stage_int(u, 1, s.at)
+    s.at += 1
+
+
+cdef bint _look(Unit* u) noexcept nogil:
+    """Choose the stop of the fiber by the token behind its reference."""
+    cdef Chan* c = u.inputs[0]
+    cdef uint8_t ctl
+    if not has(c):
+        return wait_token(u, 0)
+    ctl = head_ctl(c)
+    peek(u, 0)
+    if ctl & CTL_STOP and ctl >> 3 & 7:
+        return misaligned(u, 1)
+    if ctl & CTL_STOP:
+        take(u, 0)
+    _stage_both(u, ctl + 1 if ctl & CTL_STOP else CTL_STOP)
+    u.phase = CLOSE
+    return True
+
+
+cdef bint step_array_vectors(Unit* u) noexcept nogil:
+    """array (ref -> val): collects references and asks for their values together."""
+    cdef ArrayState* s = <ArrayState*> u.state
+    cdef Vectors* v = <Vectors*> u.access
+    if u.phase == NEXT and not _collect(u, s, v):
+        return False
+    if u.phase == FIBER and v.count:
+        u.read_bytes += s.bytes * v.count
+        u.phase = ANSWER
+        if not ask(&v.clients[0], u.clock, 0, <int32_t> (s.bytes // WORD * v.count), False,
+                   &v.response):
+            return False
+    if u.phase == ANSWER:
+        if v.response == UNANSWERED:
+            return wait_memory(u)
+        reach_memory(u, v.response)
+        v.at = 0
+        u.phase = PAIR
+    while u.phase == PAIR or u.phase == SEND:
+        if u.phase == PAIR:
+            if not has_room(u):
+                return False
+            stage_number(u, 0, s.values + v.held[v.at] * s.step, u.latency)
+            v.at += 1
+            u.phase = SEND
+        if not flush(u):
+            return False
+        u.phase = FIBER if v.at == v.count else PAIR
+        if u.phase == FIBER:
+            v.count = 0
+    if u.phase == FIBER:
+        if u.ctl == CTL_MISSING:
+            stage_number(u, 0, s.fill, 1)
+        elif u.ctl != CTL_VALUE:
+            stage_ctl(u, 0, u.ctl)
+        u.phase = CLOSE
+    if not flush(u):
+        return False
+    if u.ctl == CTL_DONE:
+        return finish(u)
+    tick(u, u.ii)
+    u.phase = NEXT
+    return True
+
+
+cdef bint _collect(Unit* u, ArrayState* s, Vectors* v) noexcept nogil:
+    """Take a token; a reference is kept until there are enough, all else ends the vector."""
+    cdef Chan* c = u.inputs[0]
+    cdef int64_t ref
+    if not has_room(u):
+        return False
+    if not has(c):
+        return wait_token(u, 0)
+    u.ctl = head_ctl(c)
+    u.phase = FIBER
+    if u.ctl == CTL_VALUE:
+        ref = head_int(c)
+        if not 0 <= ref < s.positions:
+            return fault(u, FAULT_OUT_OF_RANGE_REF, ref, s.positions)
+        v.held[v.count] = ref
+        v.count += 1
+        if v.count < v.batch:
+            u.phase = CLOSE
+    take(u, 0)
+    return True
+
+
+# By lines that a front end reads ahead.
+
+cdef inline Taken* _head(Ahead* a) noexcept nogil:
+    return &a.tokens[a.removed & a.mask]
+
+
+cdef inline bint _has_token(Unit* u, Ahead* a) noexcept nogil:
+    return a.removed < a.taken or wait_token(u, 0)
+
+
+cdef inline void _remove(Unit* u, Ahead* a) noexcept nogil:
+    arrive(u, _head(a).front)
+    a.removed += 1
+
+
+cdef bint _reach_line(Unit* u, Ahead* a, int32_t reader, int64_t address) noexcept nogil:
+    """Use a word; False to wait for its line."""
+    cdef Line* line = use_line(a, reader, address)
+    if line is NULL:
+        return wait_memory(u)
+    reach_memory(u, line.response)
+    line.used += 1
+    line.last_use = u.clock
+    return True
+
+
+cdef void run_scan_ahead(Unit* u) noexcept nogil:
+    """scan (ref -> crd, ref): coordinates leave as their lines arrive."""
+    cdef Ahead* a = <Ahead*> u.access
+    cdef bint moved = True
+    while moved:
+        moved = advance(u, a)
+        while _step_scan_ahead(u, a):
+            moved = True
+
+
+cdef bint _step_scan_ahead(Unit* u, Ahead* a) noexcept nogil:
+    cdef ScanState* s = <ScanState*> u.state
+    cdef int32_t reader = a.n_readers - 1
+    cdef int64_t ready
+    if u.finished:
+        return False
+    if u.phase == NEXT and not _next_taken(u, s, a):
+        return False
+    if u.phase == METADATA:
+        ready = metadata_ready(a, a.removed - 1)
+        if ready == UNANSWERED:
+            return wait_memory(u)
+        reach_memory(u, ready)
+        u.phase = FIBER
+    if u.phase == FIBER:
+        if s.at == s.end:
+            u.phase = LOOK
+        elif not has_room(u):
+            return False
+        elif not _reach_line(u, a, reader, a.readers[reader].client.base + WORD * s.at):
+            return False
+        else:
+            _stage_pair(u, s)
+            u.phase = SEND
+    if u.phase == LOOK and not _look_ahead(u, a):
+        return False
+    if not flush(u):
+        return False
+    if u.ctl == CTL_DONE:
+        return finish(u)
+    tick(u, u.ii)
+    if u.phase == SEND:
+        u.phase = FIBER
+        return True
+    serve_taken(a, u.clock)
+    u.phase = NEXT
+    return True
+
+
+cdef bint _next_taken(Unit* u, ScanState* s, Ahead* a) noexcept nogil:
+    cdef Taken* t = _head(a)
+    if not has_room(u) or not _has_token(u, a):
+        return False
+    u.ctl = t.ctl
+    if u.ctl == CTL_VALUE and not enter_fiber(u, s, t.value):
+        return False
+    _remove(u, a)
+    u.phase = METADATA
+    if u.ctl == CTL_MISSING:
+        s.at = 0
+        s.end = 0
+    elif u.ctl != CTL_VALUE:
+        _stage_both(u, u.ctl if u.ctl == CTL_DONE else u.ctl + 9)
+        u.phase = CLOSE
+    return True
+
+
+cdef bint _look_ahead(Unit* u, Ahead* a) noexcept nogil:
+    """Choose the stop of the fiber by the token behind its reference."""
+    cdef uint8_t ctl
+    if not _has_token(u, a):
+        return False
+    ctl = _head(a).ctl
+    arrive(u, _head(a).front)
+    if ctl & CTL_STOP and ctl >> 3 & 7:
+        return misaligned(u, 1)
+    if ctl & CTL_STOP:
+        _remove(u, a)
+    _stage_both(u, ctl + 1 if ctl & CTL_STOP else CTL_STOP)
+    u.phase = CLOSE
+    return True
+
+
+cdef void run_array_ahead(Unit* u) noexcept nogil:
+    """array (ref -> val): values leave as their lines arrive."""
+    cdef Ahead* a = <Ahead*> u.access
+    cdef bint moved = True
+    while moved:
+        moved = advance(u, a)
+        while _step_array_ahead(u, a):
+            moved = True
+
+
+cdef bint _step_array_ahead(Unit* u, Ahead* a) noexcept nogil:
+    cdef ArrayState* s = <ArrayState*> u.state
+    cdef Taken* t
+    if u.finished:
+        return False
+    if u.phase == NEXT:
+        t = _head(a)
+        if not has_room(u) or not _has_token(u, a):
+            return False
+        u.ctl = t.ctl
+        if u.ctl == CTL_VALUE and not 0 <= t.value < s.positions:
+            return fault(u, FAULT_OUT_OF_RANGE_REF, t.value, s.positions)
+        _remove(u, a)
+        u.port = 0
+        u.phase = METADATA
+        if u.ctl == CTL_VALUE:
+            u.read_bytes += s.bytes
+    if u.phase == METADATA:
+        if u.ctl == CTL_VALUE and not _reach_value(u, s, a):
+            return False
+        _stage_value(u, s, a)
+        u.phase = CLOSE
+    if not flush(u):
+        return False
+    if u.ctl == CTL_DONE:
+        return finish(u)
+    tick(u, u.ii)
+    serve_taken(a, u.clock)
+    u.phase = NEXT
+    return True
+
+
+cdef bint _reach_value(Unit* u, ArrayState* s, Ahead* a) noexcept nogil:
+    """Wait for every line of a value, one after the other; `u.port` says how far."""
+    cdef int64_t size = a.readers[0].client.memory.dram.line_bytes
+    cdef int64_t start = (a.readers[0].client.base
+                          + a.tokens[(a.removed - 1) & a.mask].value * a.stride)
+    cdef int64_t lines = (start + a.stride - 1) // size - start // size + 1
+    while u.port < lines:
+        if not _reach_line(u, a, 0, start if u.port == 0 else (start // size + u.port) * size):
+            return False
+        u.port += 1
+    return True
+
+
+cdef void _stage_value(Unit* u, ArrayState* s, Ahead* a) noexcept nogil:
+    if u.ctl == CTL_VALUE:
+        stage_number(u, 0, s.values + a.tokens[(a.removed - 1) & a.mask].value * s.step, u.latency)
+    elif u.ctl == CTL_MISSING:
+        stage_number(u, 0, s.fill, 1)
+    else:
+        stage_ctl(u, 0, u.ctl)
