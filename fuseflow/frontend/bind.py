@@ -25,7 +25,7 @@ from fuseflow.frontend.bind_text import read_edges, read_tns
 from fuseflow.frontend.operands import LIMIT_BYTES, Operand, require_size, wrong_file
 from fuseflow.frontend.options import ImportOptions
 
-__all__ = ["operand_sources", "read_operand", "stated_densities"]
+__all__ = ["operand_sources", "read_operand", "stated_densities", "unknown_input"]
 
 _BY_ROWS, _BY_COLUMNS, _BY_ENTRIES = (
     "dense,compressed",
@@ -45,14 +45,19 @@ def operand_sources(names: Sequence[str], options: ImportOptions, file: str = ""
     """
     for name in options.bindings:
         if name not in names:
-            close = difflib.get_close_matches(name, names, n=1)
-            raise UsageError(
-                "U204 unknown-input",
-                f'the model has no input "{name}"',
-                where=Location(file=file or None),
-                fix=f'did you mean "{close[0]}"?' if close else f"bind {', '.join(names)}",
-            )
+            raise unknown_input(name, names, file)
     return {**_from_sidecar(names, options, "data"), **options.bindings}
+
+
+def unknown_input(name: str, names: Sequence[str], file: str = "") -> UsageError:
+    """Return the error for an option on an input that does not exist, with the nearest one."""
+    close = difflib.get_close_matches(name, names, n=1)
+    return UsageError(
+        "U204 unknown-input",
+        f'the model has no input "{name}"',
+        where=Location(file=file or None),
+        fix=f'did you mean "{close[0]}"?' if close else f"name one of {', '.join(names)}",
+    )
 
 
 def stated_densities(names: Sequence[str], options: ImportOptions) -> dict[str, float]:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fuseflow.errors import Finding, Location
+from fuseflow.frontend.alternatives import alternative
 from fuseflow.ir.einsum import SourceLoc
 
 __all__ = ["describe", "locate", "unsupported"]
@@ -24,9 +25,13 @@ def describe(source: SourceLoc) -> str:
     return f"{place} ({module})" if module else place
 
 
-def unsupported(what: str, sources: Sequence[SourceLoc]) -> Finding:
-    """Return the finding on an operator without a rule that occurs at `sources`, in their order."""
+def unsupported(what: str, sources: Sequence[SourceLoc], supported: Iterable[str]) -> Finding:
+    """Return the finding on an operator without a rule that occurs at `sources`, in their order.
+
+    `supported` names the operators that have one, of which the nearest is proposed.
+    """
     times = f"{len(sources)} times" if len(sources) > 1 else "once"
     places = ", ".join(dict.fromkeys(describe(source) for source in sources))
     message = f"{what} is not supported; it occurs {times}: {places}"
-    return Finding("I001 unsupported-operator", message, locate(sources[0]))
+    fix = alternative(what, supported)
+    return Finding("I001 unsupported-operator", message, locate(sources[0]), fix)

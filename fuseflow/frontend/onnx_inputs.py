@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fuseflow.errors import Finding, Location, ModelError
-from fuseflow.frontend.bind import operand_sources, read_operand, stated_densities
+from fuseflow.frontend.bind import (
+    operand_sources,
+    read_operand,
+    stated_densities,
+    unknown_input,
+)
 from fuseflow.frontend.operands import Operand, as_wanted, convert, random_operand
 from fuseflow.frontend.options import ImportOptions
 
@@ -48,11 +53,13 @@ class _Declared:
 def bind_inputs(model: OnnxFile, options: ImportOptions) -> dict[str, BoundInput]:
     """Return the data of every input, in the order of the model.
 
-    Raises UsageError for a binding that names no input; ModelError I205 that lists every input
-    without data, I206 for data that does not fit, I207 for an input that is no float32, integer or
-    boolean tensor.
+    Raises UsageError for a binding or shape that names no input; ModelError I205 that lists every
+    input without data, I206 for data that does not fit, I207 for an input that is no float32,
+    integer or boolean tensor.
     """
-    declared = [_declaration(model, value) for value in model.inputs]
+    declared = _with_shapes(
+        model, [_declaration(model, value) for value in model.inputs], options.input_shapes
+    )
     names = [entry.name for entry in declared]
     sources = operand_sources(names, options, str(model.path))
     operands = {name: read_operand(source) for name, source in sources.items()}
@@ -87,11 +94,32 @@ def _declaration(model: OnnxFile, value: onnx.ValueInfoProto) -> _Declared:
     return _Declared(value.name, dtype, shape)
 
 
+def _with_shapes(
+    model: OnnxFile, declared: list[_Declared], shapes: Mapping[str, tuple[int, ...]]
+) -> list[_Declared]:
+    """Fix the extents that the user gives; those that the model fixes must agree."""
+    names = [entry.name for entry in declared]
+    for name in shapes:
+        if name not in names:
+            raise unknown_input(name, names, str(model.path))
+    for entry in declared:
+        wanted = shapes.get(entry.name, entry.shape)
+        open_or_equal = len(wanted) == len(entry.shape) and all(
+            isinstance(own, str) or own == given
+            for own, given in zip(entry.shape, wanted, strict=True)
+        )
+        if not open_or_equal:
+            message = f"the shape {list(wanted)} is asked for, the model was exported for {entry}"
+            raise _wrong(model, "I206 input-data", entry.name, message)
+    return [replace(entry, shape=shapes.get(entry.name, entry.shape)) for entry in declared]
+
+
 def _draw(model: OnnxFile, entry: _Declared, seed: int, density: float) -> Operand:
     shape = tuple(extent for extent in entry.shape if isinstance(extent, int))
     if len(shape) != len(entry.shape):
         message = f"{entry} has no fixed shape that random data could have"
-        raise _wrong(model, "I205 unbound-input", entry.name, message, f"--bind {entry.name}=FILE")
+        fix = f"--input-shape {entry.name}=SHAPE, or --bind {entry.name}=FILE"
+        raise _wrong(model, "I205 unbound-input", entry.name, message, fix)
     return random_operand(shape, entry.dtype, seed, entry.name, density)
 
 

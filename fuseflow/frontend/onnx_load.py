@@ -40,7 +40,8 @@ class OnnxFile:
     """A checked model: `proto` holds the nodes, `constants` every initializer as an array.
 
     `patterns` has the stored positions (bool) of each sparse initializer, `layouts` the format
-    texts that metadata of inputs and initializers state.
+    texts that metadata of inputs and initializers state. `is_part` says that `proto` is not all
+    that the file holds.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class OnnxFile:
     constants: dict[str, Array] = field(default_factory=dict)
     patterns: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     layouts: dict[str, str] = field(default_factory=dict)
+    is_part: bool = False
 
     @property
     def inputs(self) -> list[onnx.ValueInfoProto]:

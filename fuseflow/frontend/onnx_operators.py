@@ -7,10 +7,12 @@ integer inputs is constant, whatever the operator; the rest must have a rule.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fuseflow.errors import ModelError
+from fuseflow.errors import Finding, ModelError
+from fuseflow.frontend.edges import is_edge_weight
 from fuseflow.frontend.location import unsupported
 from fuseflow.frontend.onnx_source import Origins
 from fuseflow.ir.einsum import SourceLoc
@@ -20,7 +22,14 @@ if TYPE_CHECKING:
 
     from fuseflow.frontend.onnx_load import OnnxFile
 
-__all__ = ["COPIES", "SHAPE_OF", "is_constant", "require_supported"]
+__all__ = [
+    "COPIES",
+    "SHAPE_OF",
+    "Unsupported",
+    "find_unsupported",
+    "is_constant",
+    "require_supported",
+]
 
 SHAPE_OF = frozenset({"Shape", "Size"})
 """Operators that look at the shape of their operand only."""
@@ -41,24 +50,71 @@ def is_constant(node: onnx.NodeProto, known: Container[str]) -> bool:
     return all(name in known for name in node.input if name)
 
 
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """The nodes without a rule: findings, one per operator, and places in the list of nodes.
+
+    `known` names the values that are constant, which no rule is needed for.
+    """
+
+    findings: tuple[Finding, ...]
+    places: frozenset[int]
+    known: frozenset[str]
+
+
 def require_supported(model: OnnxFile, rules: frozenset[str]) -> None:
     """Refuse a model with operators that are neither constant nor in `rules`, all at once.
 
     Raises ModelError I001 with a finding for each such operator: how often it occurs and where.
     """
+    found = find_unsupported(model, rules)
+    if found.findings:
+        raise ModelError.from_findings(found.findings)
+
+
+def find_unsupported(model: OnnxFile, rules: frozenset[str]) -> Unsupported:
+    """Return the nodes of `model` that are neither constant nor have a rule in `rules`."""
     origins = Origins(model.proto.graph)
-    known = {*model.constants, *(value.name for value in model.inputs if not _is_float(value))}
+    known = {*model.constants, *_data_inputs(model)}
     refused: dict[str, list[SourceLoc]] = {}
-    for node in model.proto.graph.node:
+    places: set[int] = set()
+    for place, node in enumerate(model.proto.graph.node):
         origin = origins.of(node)
         if is_constant(node, known) or (node.op_type in SHAPE_OF and _is_standard(node)):
             known.update(node.output)
         elif not _is_standard(node) or node.op_type not in rules | COPIES:
             domain = "" if _is_standard(node) else f"{node.domain}::"
             refused.setdefault(f"{domain}{node.op_type}", []).append(origin.loc)
-    if refused:
-        findings = [unsupported(what, places) for what, places in sorted(refused.items())]
-        raise ModelError.from_findings(findings)
+            places.add(place)
+    findings = [unsupported(what, where, rules) for what, where in sorted(refused.items())]
+    return Unsupported(tuple(findings), frozenset(places), frozenset(known))
+
+
+def _data_inputs(model: OnnxFile) -> Iterator[str]:
+    """Yield the inputs whose data decide what is computed: integers, booleans, edge weights."""
+    shapes = {value.name: _declared_shape(value) for value in model.inputs}
+    integers = [shapes[value.name] for value in model.inputs if not _is_float(value)]
+    for value in model.inputs:
+        if not _is_float(value) or is_edge_weight(shapes[value.name], integers):
+            yield value.name
+
+
+def _declared_shape(value: onnx.ValueInfoProto) -> list[int | str]:
+    dims = value.type.tensor_type.shape.dim
+    return [dim.dim_param or int(dim.dim_value) for dim in dims]
+
+
+def _known_inputs(model: OnnxFile) -> Iterator[str]:
+    """Yield the inputs that no einsum computes with: integers, booleans and weights of edges."""
+    integers = [_shape(value) for value in model.inputs if not _is_float(value)]
+    for value in model.inputs:
+        if not _is_float(value) or is_edge_weight(_shape(value), integers):
+            yield value.name
+
+
+def _shape(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
+    dims = value.type.tensor_type.shape.dim
+    return tuple(dim.dim_value or dim.dim_param for dim in dims)
 
 
 def _is_standard(node: onnx.NodeProto) -> bool:

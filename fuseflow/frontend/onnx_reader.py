@@ -23,6 +23,7 @@ from fuseflow.frontend.onnx_inputs import BoundInput, bind_inputs
 from fuseflow.frontend.onnx_load import OnnxFile, load_onnx
 from fuseflow.frontend.onnx_operators import require_supported
 from fuseflow.frontend.onnx_oracle import run_model
+from fuseflow.frontend.onnx_partial import cut
 from fuseflow.frontend.onnx_patterns import MATCHED_ONLY, recognise
 from fuseflow.frontend.onnx_rules import RULES
 from fuseflow.frontend.ops import OpGraph, OpValue
@@ -59,12 +60,14 @@ def read_onnx(path: str | Path, options: ImportOptions) -> OpGraph:
     """
     _require_onnx()
     model = load_onnx(Path(path))
+    left_out = cut(model, _SUPPORTED) if options.partial else []
     require_supported(model, _SUPPORTED)
     inputs = bind_inputs(model, options)
     arrays = {name: entry.array for name, entry in inputs.items()}
     live = fold(model, arrays)
     recognise(live, model.opset)
     context = _context(model, live, inputs)
+    context.builder.graph.notes += left_out
     _translate(context)
     _add_outputs(context.builder, model, context, arrays if options.reference else None)
     return context.builder.graph

@@ -170,7 +170,9 @@ class _Reader:
         self.builder.graph.notes += [f"left out: {each.message}" for each in self._all_findings()]
 
     def _all_findings(self) -> list[Finding]:
-        refused = [unsupported(what, places) for what, places in sorted(self._refused.items())]
+        refused = [
+            unsupported(what, places, RULES) for what, places in sorted(self._refused.items())
+        ]
         return refused + self._findings
 
     def _note_frontier(self, node: Node) -> None:

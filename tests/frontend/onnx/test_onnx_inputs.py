@@ -11,6 +11,7 @@ from scipy import sparse
 from fuseflow.errors import ModelError, UsageError
 from fuseflow.frontend.onnx_reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
+from fuseflow.frontend.sidecar import read_sidecar
 from fuseflow.ir.einsum import Role
 from fuseflow.ir.tensor import LevelFormat
 from tests.frontend.onnx.build import SmallModel, assert_equals_reference, draw
@@ -126,3 +127,66 @@ def test_integer_input_is_folded_away(tmp_path: Path) -> None:
     model = SmallModel(inputs={"x": draw(2, 6), "shape": np.array([12])})
     graph = model.node("Reshape", ["x", "shape"], "t").node("Relu", ["t"]).load(tmp_path)
     assert [name for name, value in graph.values.items() if value.role is Role.INPUT] == ["x"]
+
+
+def test_a_shape_from_the_user_fixes_what_the_model_leaves_open(tmp_path: Path) -> None:
+    model = product()
+    model.shapes = {"x": ("batch", 4)}
+    options = ImportOptions(random_inputs=1, input_shapes={"x": (6, 4)})
+    graph = import_onnx(model.save(tmp_path), options)
+    assert graph.outputs[0].shape == (6, 3)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6,)])
+def test_a_shape_from_the_user_must_fit_the_model(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    model = product()
+    model.shapes = {"x": ("batch", 4)}
+    options = ImportOptions(random_inputs=1, input_shapes={"x": shape})
+    with pytest.raises(ModelError, match=r"exported for float32\[batch, 4\]"):
+        import_onnx(model.save(tmp_path), options)
+
+
+def test_a_shape_of_an_unknown_input_proposes_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match='did you mean "adj"'):
+        import_onnx(product().save(tmp_path), ImportOptions(input_shapes={"ad": (4, 3)}))
+
+
+def test_a_density_of_the_sidecar_gives_random_data_of_that_density(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text(
+        "tensors: [{match: adj, levels: [compressed, compressed], density: 0.1}]"
+    )
+    model = SmallModel(inputs={"adj": draw(40, 40), "x": draw(40, 3)})
+    model.node("MatMul", ["adj", "x"])
+    bindings = {"x": model.bindings(tmp_path)["x"]}
+    sidecar = read_sidecar(tmp_path / "net.yaml")
+    graph = import_onnx(model.save(tmp_path), ImportOptions(bindings=bindings, sidecar=sidecar))
+    adjacency = graph.values["adj"]
+    assert adjacency.tensor is not None
+    assert 0.05 < adjacency.tensor.density < 0.15
+    assert adjacency.origin == "sidecar net.yaml:1"
+    assert_equals_reference(graph)
+
+
+def test_a_file_of_the_sidecar_is_bound(tmp_path: Path) -> None:
+    model = product()
+    (tmp_path / "net.yaml").write_text(
+        "tensors: [{match: adj, data: input_1.npy}, {match: x, data: input_0.npy}]"
+    )
+    model.bindings(tmp_path)
+    options = ImportOptions(sidecar=read_sidecar(tmp_path / "net.yaml"))
+    assert_equals_reference(import_onnx(model.save(tmp_path), options))
+
+
+def test_edges_of_an_integer_input_come_from_a_matrix(tmp_path: Path) -> None:
+    """The pairs (0, 1) and (2, 0) choose rows 0 and 2, then 1 and 0, of the features."""
+    matrix = np.zeros((3, 3), dtype=np.float32)
+    matrix[0, 1] = matrix[2, 0] = 1
+    sparse.save_npz(tmp_path / "a.npz", sparse.csr_matrix(matrix))
+    edges = np.array([[0, 2], [1, 0]])
+    model = SmallModel(inputs={"x": draw(3, 2), "edges": edges}, outputs=("y",))
+    model.node("Gather", ["x", "edges"], axis=0)
+    bindings = {**model.bindings(tmp_path), "edges": str(tmp_path / "a.npz")}
+    graph = import_onnx(model.save(tmp_path), ImportOptions(bindings=bindings))
+    assert_equals_reference(graph)
+    assert graph.outputs[0].reference is not None
+    np.testing.assert_array_equal(graph.outputs[0].reference, model.inputs["x"][edges])
