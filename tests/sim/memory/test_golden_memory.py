@@ -14,6 +14,7 @@ from fuseflow.sim.memory import Dram, MemoryModel, QueueServer, Request
 from fuseflow.sim.params import ScanParams
 from fuseflow.sim.tokens import DONE, Stop
 from tests.sim import golden, simulators
+from tests.sim.simulators import every_simulator
 from tests.sim.test_golden_primitives import node_machine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -62,7 +63,7 @@ def test_dram_answers_in_the_cycles_of_its_vector(vector: golden.Vector) -> None
         assert getattr(memory.figures, name) == vector["row_outcome"].count(outcome)
 
 
-@pytest.mark.parametrize("simulator", ["twin"])
+@every_simulator
 @pytest.mark.parametrize("vector", [v for v in VECTORS if v.get("memory")], ids=lambda v: v["name"])
 def test_a_unit_alone_waits_for_the_queue_server(vector: golden.Vector, simulator: str) -> None:
     machine = replace(node_machine(vector), memory=MemoryConfig("comal-hbm"))
@@ -75,7 +76,7 @@ def test_a_unit_alone_waits_for_the_queue_server(vector: golden.Vector, simulato
         assert recorded.stamps.tolist() == vector["stamps"][port]
 
 
-@pytest.mark.parametrize("simulator", ["twin"])
+@every_simulator
 @pytest.mark.parametrize("vector", vectors("hbm2-scanner"))
 def test_a_scanner_alone_reads_ahead(vector: golden.Vector, simulator: str) -> None:
     params = vector["params"]
