@@ -15,7 +15,7 @@ from fuseflow.errors import Location, ScheduleError
 from fuseflow.fusion.plan import Context, Planned, plan_region
 from fuseflow.fusion.regions import cut_region, is_connected, make_region
 from fuseflow.fusion.schedule_bind import Bindings
-from fuseflow.fusion.schedule_region import wishes_for
+from fuseflow.fusion.schedule_region import Wishes, wishes_for
 from fuseflow.fusion.tuples import IllegalOrderError
 from fuseflow.ir.einsum import Einsum, EinsumGraph
 from fuseflow.ir.schedule import Route, ValueRoute
@@ -65,62 +65,66 @@ class Planner:
             StorageConflictError: if an intermediate must be stored in another way.
         """
         todo = deque(tasks)
-        last: tuple[Task, Planned] | None = None
         while todo:
             task = todo.popleft()
-            if last is not None:
-                merged = self._merge(last[0], task)
-                if merged is not None:
-                    last = merged
-                    continue
-                self._accept(last[1])
-                last = None
             planned = self._attempt(task)
+            if isinstance(planned, Planned) or self._fits_without_orders(task):
+                task, planned = self._grow(task, planned, todo)
             if isinstance(planned, Planned):
-                last = task, planned
+                self._accept(planned)
             else:
                 todo.extendleft(reversed(self._cut(task, planned)))
-        if last is not None:
-            self._accept(last[1])
         self.context.used.check()
         return self.plans
 
-    def _merge(self, before: Task, task: Task) -> tuple[Task, Planned] | None:
-        """Return both tasks planned as one, or None if that is not wanted or not possible."""
-        unwanted = not self.merges or task.is_cut or before.name or task.name
-        if unwanted or not is_connected(before.ops, task.ops):
-            return None
-        merged = replace(before, ops=before.ops + task.ops)
-        planned = self._attempt(merged)
-        if isinstance(planned, Planned):
-            return merged, planned
-        last = before.ops[-1].output.value
-        what = f"fused with what follows, {', '.join(planned.values)} could not be lowered"
-        self.barriers.setdefault(last, f"{what}: {planned.reason}")
-        return None
+    def _grow(
+        self, task: Task, planned: Planned | IllegalOrderError, todo: deque[Task]
+    ) -> tuple[Task, Planned | IllegalOrderError]:
+        """Merge the tasks that follow as long as the whole can be lowered."""
+        while todo and self._may_merge(task, todo[0]):
+            merged = replace(task, ops=task.ops + todo[0].ops)
+            attempt = self._attempt(merged)
+            if not isinstance(attempt, Planned) and not self._fits_without_orders(merged):
+                last = task.ops[-1].output.value
+                what = f"fused with what follows, {', '.join(attempt.values)} could not be lowered"
+                self.barriers.setdefault(last, f"{what}: {attempt.reason}")
+                break
+            task, planned = merged, attempt
+            todo.popleft()
+        return task, planned
 
-    def _attempt(self, task: Task) -> Planned | IllegalOrderError:
-        name = task.name or f"k{len(self.plans)}_{task.ops[-1].output.value}"
+    def _may_merge(self, task: Task, following: Task) -> bool:
+        unwanted = not self.merges or following.is_cut or task.name or following.name
+        return not unwanted and is_connected(task.ops, following.ops)
+
+    def _fits_without_orders(self, task: Task) -> bool:
+        """Return True if only an order stands in the way: it may be meant for what is to come."""
         wishes = wishes_for(task.ops, self.bindings)
+        if not (self.merges and wishes.orders) or task.name:
+            return False
+        return isinstance(self._attempt(task, wishes.without_orders()), Planned)
+
+    def _attempt(self, task: Task, wishes: Wishes | None = None) -> Planned | IllegalOrderError:
+        name = task.name or f"k{len(self.plans)}_{task.ops[-1].output.value}"
+        wishes = wishes or wishes_for(task.ops, self.bindings)
         read = {access.value for op in task.ops for access in op.operands}
         made = [op.output.value for op in task.ops]
         ends = tuple(v for v in made if v in wishes.materialised and v in read)
         if ends:
             return IllegalOrderError(ends, self.barriers[ends[0]])
         try:
-            region = make_region(self.graph, task.ops, name)
-            planned = plan_region(region, self.context, wishes)
+            return plan_region(make_region(self.graph, task.ops, name), self.context, wishes)
         except IllegalOrderError as error:
-            kept = [value for value in error.values if value in wishes.streamed]
-            if kept:
-                raise self._not_streamed(kept[0], error) from error
-            if wishes.total is not None:
-                raise self._not_in_order(name, error) from error
             return error
-        return planned
 
     def _cut(self, task: Task, error: IllegalOrderError) -> list[Task]:
         """Split a task at the values that stand in the way."""
+        wishes = wishes_for(task.ops, self.bindings)
+        kept = [value for value in error.values if value in wishes.streamed]
+        if kept:
+            raise self._not_streamed(kept[0], error.reason) from error
+        if wishes.total is not None:
+            raise self._not_in_order(task, error) from error
         if len(task.ops) == 1:
             raise self._refusal(task.ops[0], error) from error
         for value in error.values:
@@ -132,6 +136,10 @@ class Planner:
         return [Task(first, names[0], task.is_cut), Task(rest, names[1], is_cut=True)]
 
     def _accept(self, planned: Planned) -> None:
+        results = {output.value for output in self.graph.outputs}
+        for value in planned.region.outputs:
+            if value in planned.wishes.streamed and value not in results:
+                raise self._not_streamed(value, self.barriers.get(value, "its kernel ends there"))
         self.context.accept(planned)
         self.plans.append(planned)
 
@@ -144,18 +152,18 @@ class Planner:
             fix="leave the order to the compiler" if asked else None,
         )
 
-    def _not_streamed(self, value: str, error: IllegalOrderError) -> ScheduleError:
+    def _not_streamed(self, value: str, reason: str) -> ScheduleError:
         return ScheduleError(
             "P013",
-            f'value "{value}" cannot be streamed: {error.reason}',
+            f'value "{value}" cannot be streamed: {reason}',
             where=Location(graph=self.graph.name, node=value),
             fix=f"write: value {value} recompute, or: value {value} materialise",
         )
 
-    def _not_in_order(self, name: str, error: IllegalOrderError) -> ScheduleError:
+    def _not_in_order(self, task: Task, error: IllegalOrderError) -> ScheduleError:
         return ScheduleError(
             "P013",
             f"the order of this kernel cannot be lowered: {error}",
-            where=Location(graph=self.graph.name, node=name),
+            where=Location(graph=self.graph.name, node=task.name or task.ops[-1].name),
             fix="leave out the word only, so that the compiler may complete or split it",
         )

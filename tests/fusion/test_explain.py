@@ -1,0 +1,136 @@
+"""What the compiler says about its decisions is what it decided."""
+
+import numpy as np
+
+from fuseflow.fusion import Fused, FuseOptions, Strategy, plan_graph
+from fuseflow.fusion.explain import explain
+from fuseflow.fusion.explain_orders import find_thrifty
+from fuseflow.fusion.orders_list import describe_orders, legal_orders
+from fuseflow.ir.einsum import EinsumGraph
+from fuseflow.ir.schedule_parse import parse_schedule
+from fuseflow.ir.testing import make_graph
+from tests.fusion.checks import assert_computes
+
+RING = np.eye(12) + np.eye(12, k=1) + np.eye(12, k=2)
+
+
+def two_layers() -> EinsumGraph:
+    """A two-layer graph network; every node has about three neighbours."""
+    rng = np.random.default_rng(0)
+    return make_graph(
+        [
+            "T1[i,k] = add[j] mul(A[i,j], X[j,k])",
+            "U1[i,m] = add[k] mul(T1[i,k], W1[k,m])",
+            "H[i,m] = relu(U1[i,m])",
+            "T2[i,m] = add[j] mul(A[i,j], H[j,m])",
+            "U2[i,n] = add[m] mul(T2[i,m], W2[m,n])",
+            "Z[i,n] = add(U2[i,n], b[n])",
+        ],
+        tensors={
+            "A": (RING, "dense,compressed"),
+            "X": rng.normal(size=(12, 6)),
+            "W1": rng.normal(size=(6, 4)),
+            "W2": rng.normal(size=(4, 3)),
+            "b": rng.normal(size=3),
+        },
+    )
+
+
+def explained(fused: Fused) -> str:
+    return "\n".join(explain(fused))
+
+
+def under(text: str, graph: EinsumGraph | None = None) -> Fused:
+    return plan_graph(graph or two_layers(), FuseOptions(schedule=parse_schedule(text)))
+
+
+def test_full_fusion_names_the_recomputation_and_the_order_that_avoids_it() -> None:
+    fused = plan_graph(two_layers(), FuseOptions(Strategy.FULL))
+    (planned,) = fused.plans
+    thrifty = find_thrifty(planned)
+    assert thrifty is not None
+    text = explained(fused)
+    assert "H, T1, U1: 2.75 times over, anew for each i" in text
+    assert f"avoided by the order {' -> '.join(thrifty.order)}" in text
+    assert "needs a copy of A, stored by" in text
+
+
+def test_the_order_that_avoids_recomputation_computes_the_same() -> None:
+    graph = two_layers()
+    (planned,) = plan_graph(graph, FuseOptions(Strategy.FULL)).plans
+    thrifty = find_thrifty(planned)
+    assert thrifty is not None
+    fused = assert_computes(graph, FuseOptions(Strategy.FULL, order=thrifty.order, recompute=1.0))
+    (again,) = fused.plans
+    assert again.plan.order == thrifty.order
+    assert max(again.expected.recompute.values()) == 1.0
+    assert {leaf.value for leaf in again.copies} == {leaf.value for leaf in thrifty.copied}
+
+
+def test_barriers_come_with_their_reasons() -> None:
+    text = explained(under("strategy full; budget recompute=1;"))
+    assert "H as " in text
+    assert "a barrier" in text
+    assert "computed 2.75 times over without it" in text
+
+
+def test_sharing_names_all_readers() -> None:
+    graph = make_graph(
+        ["top[i] = max[j] copy(S[i,j])", "low[i,j] = sub(S[i,j], top[i])",
+         "e[i,j] = exp(low[i,j])", "s[i] = add[j] copy(e[i,j])", "P[i,j] = div(e[i,j], s[i])"],
+        tensors={"S": np.ones((3, 4))},
+    )  # fmt: skip
+    assert "e is computed once and streamed to P, s" in explained(under("fuse p = *;", graph))
+
+
+def test_densified_loops_name_their_cause() -> None:
+    graph = make_graph(
+        ["B[i,j] = add(A[i,j], b[j])"],
+        tensors={"A": (RING, "compressed,compressed"), "b": np.ones(12)},
+    )
+    text = explained(under("", graph))
+    assert "B visits all 12 of j, not only what A has: add with b, which is everywhere" in text
+
+
+def test_copies_and_lanes_are_listed() -> None:
+    text = explained(under("for T1 { permute A to (j, i); parallel i by 4; };"))
+    entries = np.count_nonzero(RING)
+    assert f"A is read from A@1,0, stored by (j,i): {entries} entries" in text
+    assert "lanes      i by 4" in text
+
+
+def test_the_choice_of_the_order_is_justified() -> None:
+    assert "as the schedule says" in explained(under("fuse g = T1 { order only i -> j -> k; };"))
+    assert "row-wise, and no other one is clearly cheaper" in explained(under(""))
+
+
+def test_legal_orders_are_those_that_can_be_compiled() -> None:
+    graph = two_layers()
+    fused = under("fuse g = T1, U1 { value T1 recompute; };", graph)
+    planned = fused.plans[0]
+    found = list(legal_orders(planned))
+    assert planned.plan.order in [legal.order for legal in found]
+    for legal in found:
+        chain = " -> ".join(legal.order)
+        text = f"fuse g = T1, U1 {{ order only {chain}; value T1 recompute; }};"
+        assert_computes(graph, FuseOptions(schedule=parse_schedule(text)))
+
+
+def test_orders_are_described_with_counts_and_the_chosen_one() -> None:
+    fused = under("fuse g = T1;")
+    lines = list(describe_orders(fused.plans[:1], limit=10))
+    assert lines[:5] == [
+        "kernel g: 3 indices",
+        "  6 without constraints",
+        "  3 as tensors are stored",
+        "  1 with every operation row-wise",
+        "  1 with both",
+    ]
+    assert len(lines) == 8
+    assert sum(line.endswith("<- chosen") for line in lines) == 1
+
+
+def test_no_more_orders_are_listed_than_asked_for() -> None:
+    lines = list(describe_orders(under("fuse g = T1;").plans[:1], limit=2))
+    assert lines[-1] == "  .. the first 2; more with --limit"
+    assert list(describe_orders(under("fuse g = T1;").plans[:1], limit=0)) == lines[:5]
