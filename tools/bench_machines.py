@@ -15,7 +15,15 @@ import numpy as np
 from fuseflow.sim import params as pm
 from fuseflow.sim.machine import Channel, ChannelKind, Cost, Machine, Unit, UnitKind
 
-__all__ = ["Csr", "Maker", "dense_product", "random_csr", "sparse_product", "spmm"]
+__all__ = [
+    "Csr",
+    "Maker",
+    "dense_product",
+    "elementwise",
+    "random_csr",
+    "sparse_product",
+    "spmm",
+]
 
 CRD, REF, VAL, SIG = ChannelKind.CRD, ChannelKind.REF, ChannelKind.VAL, ChannelKind.SIG
 INTERSECT = (False, False, False, True)
@@ -164,9 +172,7 @@ def spmm(
     return m.machine()
 
 
-def sparse_product(
-    size: int, per_row: int, other: int, *, capacity: int | None = None
-) -> Machine:
+def sparse_product(size: int, per_row: int, other: int, *, capacity: int | None = None) -> Machine:
     """C = A B, both with compressed rows, order ikj, k by intersection with the rows of B."""
     a, b = random_csr(size, size, per_row, 1), random_csr(size, size, other, 2)
     m = Maker(f"sparse {per_row} x {other} per row", capacity)
@@ -188,9 +194,7 @@ def sparse_product(
     return m.machine()
 
 
-def dense_product(
-    rows: int, inner: int, columns: int, *, capacity: int | None = None
-) -> Machine:
+def dense_product(rows: int, inner: int, columns: int, *, capacity: int | None = None) -> Machine:
     """C = A B, both dense, order ijk: innermost lists hold `inner` values and are reduced."""
     rng = np.random.default_rng(3)
     a = rng.standard_normal(rows * inner).astype(np.float32)
@@ -205,4 +209,23 @@ def dense_product(
     b_ref = m.locate(k, m.locate(j, -1, columns), inner, inner)
     product = m.alu("mul", m.array(a_ref, a), m.array(b_ref, b))
     m.write([i, j], m.reduce(product))
+    return m.machine()
+
+
+def elementwise(
+    rows: int, columns: int, per_row: int, *, union: bool, capacity: int | None = None
+) -> Machine:
+    """C = A + B or A * B, both with compressed rows: every join is of two compressed lists."""
+    a, b = random_csr(rows, columns, per_row, 1), random_csr(rows, columns, per_row, 2)
+    m = Maker(f"elementwise {per_row} per row", capacity)
+    (root,) = m.add(UnitKind.ROOT, [], [REF])
+    (i,) = m.add(UnitKind.FULL, [root], [CRD], pm.FullParams(rows))
+    j_a, at_a = m.scan_csr(m.locate(i, -1, rows), a)
+    j_b, at_b = m.scan_csr(m.locate(i, -1, rows), b)
+    keep = (False, union, union, True)
+    j, ref_a, ref_b = m.add(
+        UnitKind.JOIN, [j_a, at_a, j_b, at_b], [CRD, REF, REF], pm.JoinParams(keep, (1, 1))
+    )
+    fn = "add" if union else "mul"
+    m.write([i, j], m.alu(fn, m.array(ref_a, a.values), m.array(ref_b, b.values)))
     return m.machine()

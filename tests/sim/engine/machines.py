@@ -490,9 +490,7 @@ def count(nested: object) -> int:
     return sum(map(count, nested)) if isinstance(nested, list) else 1
 
 
-def draw_machine(
-    seed: int, capacity: int | None, *, steps: int = 30, scale: int = 1
-) -> Machine:
+def draw_machine(seed: int, capacity: int | None, *, steps: int = 30, scale: int = 1) -> Machine:
     """Return the random machine of a seed with this capacity on every channel.
 
     `scale` multiplies the lengths of lists.
