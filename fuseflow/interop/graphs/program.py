@@ -109,6 +109,10 @@ class _Kernel:
         """Return the stored order: as the source says, as it is walked, as the folder says."""
         if name in self.orders:
             return tuple(self.orders[name])
+        wrong = [mode for mode in walk.modes.values() if mode >= rank]
+        if wrong:
+            message = f'the graph walks dimension {wrong[0]} of "{name}", which has {rank}'
+            raise refuse("X008", message, graph=self.draft.name, field=name)
         left = [mode for mode in range(rank) if mode not in walk.modes.values()]
         walked = [
             walk.modes[level] if level in walk.modes else left.pop(0) if left else -1
