@@ -29,16 +29,18 @@ from fuseflow.fusion.views import Region, ViewGraph, build_views
 from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram
 from fuseflow.ir.einsum import Einsum, EinsumGraph, Output, Role, Value
 from fuseflow.ir.evaluate import Dense, evaluate, evaluate_outputs
+from fuseflow.ir.schedule import Iteration
 from fuseflow.ir.tensor import Tensor, tensor_from_dense
 from fuseflow.ir.verify_dataflow import verify_program
 from fuseflow.sim import simulate
 from tests.fusion.interpreter import run_kernel, run_program
 
-EVERY_STRATEGY = tuple(
-    FuseOptions(strategy=strategy, recompute=budget)
-    for strategy in Strategy
-    for budget in ((None, 1e9) if strategy is Strategy.FULL else (None,))
+EVERY_STRATEGY = (
+    *(FuseOptions(strategy) for strategy in Strategy),
+    FuseOptions(Strategy.FULL, recompute=1e9),
+    FuseOptions(Strategy.FULL, iteration=Iteration.GLOBAL),
 )
+"""All granularities; full fusion with any recomputation, and with one loop nest as well."""
 
 # Orders that are tried before a group is cut, and how likely a cut is after each operation.
 RANDOM_ORDERS = 4
@@ -69,7 +71,7 @@ def assert_simulates(program: DataflowProgram, engine: str = "twin") -> None:
 
 
 def assert_every_strategy(graph: EinsumGraph) -> list[Fused]:
-    """Require right results under every strategy, with and without recomputation."""
+    """Require right results under every strategy."""
     return [assert_computes(graph, options) for options in EVERY_STRATEGY]
 
 

@@ -14,6 +14,7 @@ import sys
 import numpy as np
 import pytest
 
+from fuseflow.errors import ModelError
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.fusion.regions import make_region
 from fuseflow.fusion.views import build_views
@@ -154,6 +155,25 @@ def test_hazard_h16_result_records_the_order_of_its_levels(fmt: str) -> None:
     assert written.mode_order == (1, 0)
 
 
+def test_hazard_h20_second_result_of_a_maximum_is_refused_where_it_is_used() -> None:
+    torch = pytest.importorskip("torch")
+    from fuseflow.frontend.torch_import import import_torch
+
+    class Maximum(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def __init__(self, with_places: bool) -> None:
+            super().__init__()
+            self.with_places = with_places
+
+        def forward(self, x):  # type: ignore[no-untyped-def]
+            values, places = x.max(dim=1)
+            return values + places if self.with_places else values
+
+    x = torch.tensor([[1.0, 5.0], [7.0, 2.0]])
+    assert_denotes(import_torch(Maximum(False), (x,)))
+    with pytest.raises(ModelError, match=r"getitem_1.*result 1 of its operand"):
+        import_torch(Maximum(True), (x,))
+
+
 def two_layers(rng: np.random.Generator) -> EinsumGraph:
     """Two graph convolutions without weights on a graph of mean degree 4."""
     adjacency = (rng.random((24, 24)) < 4 / 24).astype(np.float32)
@@ -281,6 +301,7 @@ def test_hazard_h29_accumulator_without_entries(levels: str, present: list[int])
 COMPILE = """
 import hashlib, io
 import numpy as np
+from fuseflow.errors import ModelError
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.ir.testing import make_graph, sparse_array
 from fuseflow.wire import Artifact, write_artifact

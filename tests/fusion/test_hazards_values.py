@@ -12,8 +12,11 @@ import pytest
 
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.fusion.support import compute_fills
+from fuseflow.ir.einsum_text import parse_format
 from fuseflow.ir.scalar import REDUCTIONS, SCALAR_FUNCTIONS
+from fuseflow.ir.tensor import tensor_from_coordinates
 from fuseflow.ir.testing import TensorSpec, make_graph
+from fuseflow.sim import simulate
 from tests.fusion.checks import assert_computes, assert_denotes
 from tests.fusion.examples import softmax
 from tests.fusion.interpreter import run_program
@@ -256,3 +259,15 @@ def test_hazard_h32_mask_does_not_reach_unmasked_uses(strategy: Strategy) -> Non
     assert_computes(graph, FuseOptions(strategy=strategy))
     fused, _ = assert_denotes(graph, m=[1], t=[3])
     assert fused.run
+
+
+@pytest.mark.parametrize("fmt", ["compressed,compressed", "compressed,compressed@1,0"])
+def test_hazard_h35_entries_are_sorted_and_stored_fills_kept(fmt: str) -> None:
+    entries = np.array([[2, 0], [0, 1], [2, 2], [0, 0]])
+    values = np.array([5, 0, 7, 1], dtype=np.float32)
+    tensor = tensor_from_coordinates((3, 3), entries, values, parse_format(fmt))
+    graph = make_graph(["Y[i,j] = copy(A[i,j])", "Z[i,j] = exp(Y[i,j])"], {"A": tensor})
+    fused, _ = assert_denotes(graph, Z=np.exp([[1, 0, 0], [0, 0, 0], [5, 0, 7]]))
+    assert fused.run
+    program = fuse(graph, FuseOptions(Strategy.FULL))
+    assert simulate(program).outputs[0].tensor.stored == len(values)
