@@ -90,6 +90,10 @@ def test_output_is_compared_line_by_line() -> None:
     assert matches("a\nb 1\n", ["a", "b 1"])
     assert matches("a\nb 1 \nc\n", ["a", "b ...", "..."])
     assert matches("x\ny\nend\n", ["...", "end"])
+    assert matches("ff-fuse: note: x\na\n", ["a"])
+    assert matches("ff-fuse: note: x\na\n", ["ff-fuse: note: x", "a"])
+    assert not matches("ff-fuse: error: x\na\n", ["a"])
+    assert not matches("ff-fuse: note: y\na\n", ["ff-fuse: note: x", "a"])
     assert not matches("a\nb\n", ["a"])
     assert not matches("a\n", ["a", "b"])
 
