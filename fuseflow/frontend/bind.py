@@ -10,6 +10,7 @@ pickles, indices are checked, sizes are bounded. Not here: which input wants whi
 from __future__ import annotations
 
 import difflib
+import math
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -140,12 +141,26 @@ def _load_archive(path: Path) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
-        if size > 2 * LIMIT_BYTES:
-            raise wrong_file(path, f"unpacks to {size} bytes, more than {2 * LIMIT_BYTES}")
+            if size > 2 * LIMIT_BYTES:
+                raise wrong_file(path, f"unpacks to {size} bytes, more than {2 * LIMIT_BYTES}")
+            for member in archive.infolist():
+                _check_member(path, archive, member)
         with np.load(path, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
     except _BROKEN as error:
         raise wrong_file(path, f"is not a readable NumPy archive: {error}") from error
+
+
+def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Refuse an array that claims more than its member holds, before room is made for it."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0
+        if version > (1, 0):
+            read = np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+    if math.prod(shape) * dtype.itemsize > member.file_size:
+        raise wrong_file(path, f"{member.filename} claims the shape {list(shape)}, and is shorter")
 
 
 def _read_scipy(path: Path) -> Operand:

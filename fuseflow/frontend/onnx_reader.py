@@ -7,6 +7,7 @@ operators (`lower`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from fuseflow.frontend.onnx_oracle import run_model
 from fuseflow.frontend.onnx_partial import cut
 from fuseflow.frontend.onnx_patterns import MATCHED_ONLY, recognise
 from fuseflow.frontend.onnx_rules import RULES
+from fuseflow.frontend.onnx_tensors import LIMIT_BYTES, refuse
 from fuseflow.frontend.ops import OpGraph, OpValue
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.ir.einsum import EinsumGraph, Role
@@ -55,7 +57,7 @@ def read_onnx(path: str | Path, options: ImportOptions) -> OpGraph:
     Raises:
         UsageError: if a file does not exist, a binding names no input, or onnx is not installed.
         ModelError: I001 for all operators that are not supported, I002 and I009 for a form of one
-            that is not, I015 for a dynamic shape, I204 to I207 for operands, I210 to I218 for the
+            that is not, I015 for a dynamic shape, I204 to I207 for operands, I210 to I219 for the
             file itself.
     """
     _require_onnx()
@@ -66,11 +68,22 @@ def read_onnx(path: str | Path, options: ImportOptions) -> OpGraph:
     arrays = {name: entry.array for name, entry in inputs.items()}
     live = fold(model, arrays)
     recognise(live, model.opset)
+    _require_bounded(model, live)
     context = _context(model, live, inputs)
     context.builder.graph.notes += left_out
     _translate(context)
     _add_outputs(context.builder, model, context, arrays if options.reference else None)
     return context.builder.graph
+
+
+def _require_bounded(model: OnnxFile, live: LiveGraph) -> None:
+    """Refuse a model that computes a value which no runtime should be asked to."""
+    for node in live.nodes:
+        for name in filter(None, node.outputs):
+            shape = [dim.dim_value for dim in live.types[name].tensor_type.shape.dim]
+            if 4 * math.prod(shape) > LIMIT_BYTES:
+                message = f'"{name}" has the shape {shape}, which takes more than 2 GiB'
+                raise refuse(model.path, "I219 value-size", message, node=node.origin.loc.node)
 
 
 def _require_onnx() -> None:

@@ -6,6 +6,7 @@ Not here: how files are read (`bind`), and which inputs a model has.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,8 +91,11 @@ def random_operand(
 
     The numbers depend on the seed and the name alone, so another input more changes nothing. With
     a `density` below 1 each number is kept with that probability, and is else 0. Raises ModelError
-    for integers, because they are indices whose range is unknown.
+    for integers, because they are indices whose range is unknown, and for more than 2 GiB.
     """
+    if 4 * math.prod(shape) > LIMIT_BYTES:
+        message = f"an input of shape {list(shape)} takes more than 2 GiB"
+        raise ModelError("I206 input-data", message, where=Location(node=name))
     generator = np.random.default_rng([seed, *name.encode()])
     if dtype.kind == "f":
         array: Array = generator.standard_normal(shape, dtype=np.float32).astype(dtype)
