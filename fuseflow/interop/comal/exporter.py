@@ -67,6 +67,8 @@ def export_kernel(
         if value.fill:
             draft.remarks.append(f'the background {value.fill:g} of "{name}" is not in the format')
         format_of(tensors, name, kernel.name)
+    if any(wire.capacity is not None for wire in draft.wires.values()):
+        draft.remarks.append("the depths of channels are not in the format")
     graph = graph_of_draft(draft, dialect, spaces)
     return ExportedKernel(kernel.name, graph, read, spaces, tuple(draft.remarks))
 

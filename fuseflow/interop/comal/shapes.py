@@ -45,8 +45,10 @@ def outer_shape(draft: Draft, wire: int, reader: DraftNode) -> int:
     node, port = origin(draft, wire)
     if node.op is Op.JOIN:
         return outer_shape(draft, join_inputs(node)[0][0], reader)
-    if node.op is Op.SPACC and not port and node.inputs[0] is not None:
-        return outer_shape(draft, node.inputs[0], reader)
+    if node.inputs and node.inputs[0] is not None:
+        same = node.op is Op.LOCATE or (node.op is Op.SPACC and not port)
+        if same:
+            return outer_shape(draft, node.inputs[0], reader)
     source = node.inputs[0] if node.inputs else None
     if node.op not in (Op.SCAN, Op.REPEAT) or source is None:
         message = f'nothing tells the lists of "{draft.wires[wire].name or wire}" from each other'
