@@ -142,6 +142,7 @@ cdef bint step_locate(Unit* u) noexcept nogil:
     if u.phase == LOCATE_PAYLOADS:
         if not _locate_payloads(u):
             return False
+        u.read_bytes += s.reads
         if u.ctl == CTL_VALUE:
             stage_int(u, 0, s.crd)
         else:
@@ -166,6 +167,7 @@ cdef bint _locate_head(Unit* u, LocateState* s) noexcept nogil:
     cdef uint8_t outer = CTL_VALUE if u.inputs[1] is NULL else head_ctl(u.inputs[1])
     u.ctl = ctl
     s.cost = u.ii
+    s.reads = 0
     s.crd = head_int(u.inputs[0]) if ctl == CTL_VALUE else 0
     if ctl == CTL_MISSING or (u.inputs[1] is not NULL and not rule_a(ctl, outer)):
         return misaligned(u, 3)
@@ -204,10 +206,10 @@ cdef bint _stage_location(Unit* u, LocateState* s, int64_t parent) noexcept nogi
     else:
         stage_int(u, 1, found)
     length = s.segments[parent + 1] - s.segments[parent]
-    u.read_bytes += 8
+    s.reads = 8
     while length:
         s.cost += 1
-        u.read_bytes += 4
+        s.reads += 4
         length >>= 1
     return True
 

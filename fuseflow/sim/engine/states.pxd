@@ -75,6 +75,7 @@ cdef struct LocateState:
     int64_t parents  # search: bound of the parent references
     int64_t crd  # coordinate of the iteration under way
     int64_t cost  # ticks of the iteration under way
+    int64_t reads  # bytes that its search reads
 
 
 cdef struct JoinState:

@@ -441,36 +441,75 @@ class Draw:
         self.unit(UnitKind.VALDROP, inputs, outputs, pm.ValDropParams(0.5))
 
     def lanes(self) -> None:
-        """Fork innermost lists, pass the lanes on, gather them again."""
+        """Fork innermost lists and gather them again, with or without a scan in every lane."""
         stream = self.pick(lambda s: s.shape.depth > 0)
         if stream is None:
             return
         count = 1 + self.below(3)
         lane_shape = Shape(stream.shape.depth, stream.shape.elements)
         lanes = [self.stream(stream.kind, lane_shape, stream.bound) for _ in range(count)]
+        scanned = self.chance(0.5) and stream.kind is REF and stream.shape.depth < MAX_DEPTH
         sel = self.stream(CRD, stream.shape, count) if self.chance(0.5) else None
+        sel_end = sel.channel if sel else -1
         source = self.use(stream)
         ends = [lane.channel for lane in lanes]
-        self.unit(UnitKind.FORK, [source], [*ends, sel.channel if sel else -1])
+        self.unit(UnitKind.FORK, [source], [*ends, sel_end])
+        if scanned:
+            self.scanned_lanes(stream, ends, sel_end)
+            return
         out = self.stream(stream.kind, stream.shape, stream.bound, stream.ascending)
-        inputs = [*ends, sel.channel if sel else -1]
-        self.unit(UnitKind.GATHER, inputs, self.emit(out), pm.GatherParams(count, 0))
+        params = pm.GatherParams(count, 0)
+        self.unit(UnitKind.GATHER, [*ends, sel_end], self.emit(out), params)
+
+    def scanned_lanes(self, stream: Stream, ends: list[int], sel: int) -> None:
+        """Scan the references of every lane, then gather lists of coordinates."""
+        size = 1 + self.below(3)
+        params, _ = self.level(stream.bound, size)
+        shape = Shape(stream.shape.depth + 1, stream.shape.elements * size, stream.shape)
+        lane_shape = Shape(shape.depth, shape.elements)
+        lists = [self.stream(CRD, lane_shape, size) for _ in ends]
+        for end, crd in zip(ends, lists, strict=True):
+            self.unit(UnitKind.SCAN, [end], [crd.channel, -1], params)
+        inputs = [*(crd.channel for crd in lists), sel]
+        out = self.emit(self.stream(CRD, shape, size, True))
+        self.unit(UnitKind.GATHER, inputs, out, pm.GatherParams(len(ends), 1))
 
     def concat(self) -> None:
-        first = self.pick(lambda s: s.shape.depth > 0 and s.kind is not VAL)
+        """Append innermost lists of values, of pairs, or lists of lists."""
+        depth = self.below(2)
+        first = self.pick(lambda s: s.shape.depth > depth and s.kind is not VAL)
         second = first and self.pick(
             lambda s: s.kind is first.kind and s is not first and s.shape.depth == first.shape.depth
-            and s.shape.outer() is first.shape.outer()
+            and above(s.shape, depth) is above(first.shape, depth)
         )  # fmt: skip
         if not first or not second:
             return
-        shape = Shape(
-            first.shape.depth, first.shape.elements + second.shape.elements, first.shape.outer()
-        )
+        size = first.shape.elements + second.shape.elements
+        outer = above(first.shape, depth)
+        for _ in range(depth):
+            outer = Shape(outer.depth + 1, size, outer)
+        shape = Shape(first.shape.depth, size, outer)
+        bound = first.bound + second.bound
+        pay = self.payload_of(first)
+        pays = [pay, self.payload_of(second, *([pay] if pay else []))]
+        offsets = (0, first.bound)
+        if depth == 0 and first.kind is CRD and all(pays):
+            inputs = [
+                self.use(stream)
+                for pair in zip((first, second), pays, strict=True)
+                for stream in pair
+                if stream
+            ]
+            outputs = [self.stream(p.kind, shape, p.bound) for p in pays if p]
+            out = self.emit(self.stream(CRD, shape, bound), *outputs)
+            self.unit(UnitKind.CONCAT, inputs, out, pm.ConcatParams("pad", 0, offsets))
+            return
         inputs = [self.use(first), self.use(second)]
-        out = self.stream(first.kind, shape, first.bound + second.bound)
-        params = pm.ConcatParams("mix", 0, (0, first.bound))
-        self.unit(UnitKind.CONCAT, inputs, self.emit(out), params)
+        out = self.emit(self.stream(first.kind, shape, bound))
+        self.unit(UnitKind.CONCAT, inputs, out, pm.ConcatParams("mix", depth, offsets))
+
+    def payload_of(self, crd: Stream, *used: Stream) -> Stream | None:
+        return self.pick(lambda s: s.shape is crd.shape and s.kind in (REF, VAL) and s not in used)
 
     def machine(self) -> Machine:
         """Give every open stream a reader, or make it void where nothing depends on it."""
@@ -483,6 +522,13 @@ class Draw:
             else:
                 self.unit(UnitKind.SINK, inputs, [])
         return Machine("random", tuple(self.units), tuple(self.channels))
+
+
+def above(shape: Shape, levels: int) -> Shape:
+    """The shape that lies around the lists of this level."""
+    for _ in range(levels + 1):
+        shape = shape.outer()
+    return shape
 
 
 def count(nested: object) -> int:

@@ -56,3 +56,23 @@ def test_random_machines_run_as_in_the_twin(batch: int, capacity: int | None) ->
         machine = draw_machine(seed, capacity)
         wanted = run_twin(machine, record=True)
         assert_equal_results(machine, run(machine, record=True), wanted)
+
+
+@pytest.mark.parametrize("capacity", [None, 8], ids=str)
+def test_random_machines_with_long_lists_run_as_in_the_twin(capacity: int | None) -> None:
+    run = simulators.load("engine")
+    for seed in range(20):
+        machine = draw_machine(seed, capacity, scale=5)
+        wanted = run_twin(machine, record=True)
+        assert_equal_results(machine, run(machine, record=True), wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("capacity", CAPACITIES, ids=str)
+@pytest.mark.parametrize("scale", [1, 4])
+def test_many_random_machines_run_as_in_the_twin(scale: int, capacity: int | None) -> None:
+    run = simulators.load("engine")
+    for seed in range(10_000, 10_000 + 600 // scale**2):
+        machine = draw_machine(seed, capacity, scale=scale)
+        wanted = run_twin(machine, record=True)
+        assert_equal_results(machine, run(machine, record=True), wanted)
