@@ -25,7 +25,7 @@ from fuseflow.errors import FuseflowError, Location, UsageError
 if TYPE_CHECKING:
     from fuseflow.wire import Artifact, DataFolder, Root
 
-__all__ = ["Context", "load", "open_input", "produce", "run", "store", "write_text"]
+__all__ = ["Context", "check_output", "load", "open_input", "produce", "run", "store", "write_text"]
 
 BUG = 70
 INTERRUPTED = 130
@@ -54,7 +54,8 @@ def run(
     try:
         args = parser.parse_args(arguments)
         console = Console(parser.prog, quiet=args.quiet, verbose=args.verbose)
-        _check_output(args, is_text=parser.prints_text(args))
+        if hasattr(args, "output"):
+            check_output(args, is_text=parser.prints_text(args))
         return execute(Context(parser, args, console))
     except FuseflowError as error:
         console.error(error)
@@ -147,9 +148,13 @@ def write_text(output: str, text: str) -> None:
     sys.stdout.flush()
 
 
-def _check_output(args: argparse.Namespace, *, is_text: bool) -> None:
-    """Refuse an output that cannot work before any work is done."""
-    output = getattr(args, "output", "-")
+def check_output(args: argparse.Namespace, *, is_text: bool = False) -> None:
+    """Refuse an output that cannot work before any work is done.
+
+    Raises:
+        UsageError: U005 if there is no folder for it, U006 if bytes would go to a terminal.
+    """
+    output = args.output
     if output != "-":
         folder = Path(output).resolve().parent
         if not folder.is_dir():

@@ -80,14 +80,16 @@ class Parser(argparse.ArgumentParser):
             help=f"{what}; - is standard input, the default",
         )
 
-    def add_output(self, what: str, *, data: bool = True) -> Any:
+    def add_output(self, what: str, *, data: bool = True, dest: str = "output") -> Any:
         """Add the options for what is written, and return the group of its views.
 
-        `data` says that it is an artifact, which may hold large arrays.
+        `data` says that it is an artifact, which may hold large arrays. `dest` is another name than
+        "output" for a command that writes folders too, and checks its output itself.
         """
         self.add_incidental(
             "-o",
             "--output",
+            dest=dest,
             default="-",
             metavar="FILE",
             help=f"where to write {what}; - is standard output, the default",
@@ -145,8 +147,6 @@ class Parser(argparse.ArgumentParser):
         value = getattr(args, action.dest, None)
         if action.dest in self._incidental or value == action.default:
             return
-        if action.const is not None and value != action.const:
-            return  # another option of the same destination
         if action.const is not None and value != action.const:
             return  # another option of the same destination
         option = action.option_strings[-1] if action.option_strings else None

@@ -10,7 +10,7 @@ from fuseflow.interop.tensors.directory import TensorFolder
 from fuseflow.interop.tensors.files import convert_tensor
 from fuseflow.ir.tensor import Format, LevelFormat, Tensor
 
-__all__ = ["BoundOperands", "FolderOperands", "Operands"]
+__all__ = ["BoundOperands", "FolderOperands", "JoinedOperands", "Operands"]
 
 
 class Operands(Protocol):
@@ -85,3 +85,38 @@ class BoundOperands:
         kinds = (LevelFormat.DENSE, LevelFormat.COMPRESSED)
         levels = (kinds[compressed.get(level, False)] for level in range(len(mode_order)))
         return convert_tensor(self.tensors[name], Format(tuple(levels), tuple(mode_order)))
+
+
+class JoinedOperands:
+    """Several sources, of which the first that has a tensor counts."""
+
+    def __init__(self, sources: Sequence[Operands]) -> None:
+        """Take tensors from sources in this order."""
+        self.sources = sources
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """See `Operands`."""
+        source = self._of(name)
+        return source.shape(name) if source else None
+
+    def has_data(self, name: str) -> bool:
+        """See `Operands`."""
+        return any(source.has_data(name) for source in self.sources)
+
+    def mode_order(self, name: str) -> tuple[int, ...] | None:
+        """See `Operands`."""
+        source = self._of(name)
+        return source.mode_order(name) if source else None
+
+    def load(
+        self, name: str, mode_order: Sequence[int], compressed: Mapping[int, bool]
+    ) -> Tensor | None:
+        """See `Operands`."""
+        source = self._of(name)
+        return source.load(name, mode_order, compressed) if source else None
+
+    def _of(self, name: str) -> Operands | None:
+        """Return the first source that has data, else the first that knows the shape."""
+        having = [source for source in self.sources if source.has_data(name)]
+        knowing = [source for source in self.sources if source.shape(name) is not None]
+        return next(iter([*having, *knowing]), None)
