@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 from fuseflow.sim.engine.merge cimport JOIN_PEEK, step_join
 from fuseflow.sim.engine.pool cimport FAULT_SCRAMBLED, Block
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, INTS, NUMBERS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, entry_stamp,
+    ABSENT, CTL_STOP, INTS, NUMBERS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, entry_stamp,
     head_entry, put_ctl, remove_ctl, remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport (
@@ -22,6 +22,9 @@ from fuseflow.sim.engine.runs cimport (
 from fuseflow.sim.engine.states cimport MAX_ARITY, JoinState
 from fuseflow.sim.engine.unit cimport Unit, arrive, fault, has_room, tick
 
+cdef enum:
+    SHORT = 64  # so many coordinates in all inputs are merged one by one without further ado
+
 cdef int64_t NO_COORDINATE = 1 << 62  # beyond all coordinates: the input is at a stop
 
 
@@ -30,6 +33,7 @@ cdef void run_join(Unit* u) noexcept nogil:
     cdef JoinState* s = <JoinState*> u.state
     cdef int64_t left[MAX_ARITY]
     cdef int32_t active
+    cdef uint8_t stop
     while True:
         if not has_room(u):
             return
@@ -37,8 +41,10 @@ cdef void run_join(Unit* u) noexcept nogil:
         if active < 0 or (active == 0 and not _pass_stops(u, s)):
             if not step_join(u):
                 return
-        elif active > 0 and not _merge_runs(u, s, left, active):
-            return
+        elif active > 0:
+            stop = _short_lists(u, s, left)
+            if not (_merge_batch(u, s, left, stop) if stop else _merge_runs(u, s, left, active)):
+                return
 
 
 cdef int32_t _survey(Unit* u, JoinState* s, int64_t* left) noexcept nogil:
@@ -72,6 +78,23 @@ cdef int32_t _survey(Unit* u, JoinState* s, int64_t* left) noexcept nogil:
     return active
 
 
+cdef uint8_t _short_lists(Unit* u, JoinState* s, const int64_t* left) noexcept nogil:
+    """Return the stop that ends the lists of all inputs, if all are short and there as a whole."""
+    cdef int64_t total = 0
+    cdef int32_t j, port
+    cdef uint8_t stop = head_entry(u.inputs[0]).ctl
+    cdef Chan* c
+    if not stop & CTL_STOP:
+        return 0
+    for j in range(s.arity):
+        total += left[j]
+        for port in range(s.first[j], s.first[j] + 1 + s.payloads[j]):
+            c = u.inputs[port]
+            if head_entry(c).ctl != stop or values_left(c) != left[j]:
+                return 0
+    return stop if total <= SHORT else 0
+
+
 cdef bint _pass_stops(Unit* u, JoinState* s) noexcept nogil:
     """Pass the stop that all inputs show; False if they differ."""
     cdef uint8_t stop = stop_at_head(u.inputs[0])
@@ -81,6 +104,13 @@ cdef bint _pass_stops(Unit* u, JoinState* s) noexcept nogil:
             return False
     for port in range(u.n_in):
         arrive(u, head_entry(u.inputs[port]).ctl_stamp)
+    _send_stop(u, s, stop)
+    return True
+
+
+cdef void _send_stop(Unit* u, JoinState* s, uint8_t stop) noexcept nogil:
+    """Retire the stop that all inputs show, and pass it; the clock has reached it."""
+    cdef int32_t j, port
     for port in range(u.n_out):
         if u.outputs[port] is not NULL:
             put_ctl(u.outputs[port], stop, u.clock + 1)
@@ -89,7 +119,6 @@ cdef bint _pass_stops(Unit* u, JoinState* s) noexcept nogil:
     for j in range(s.arity):
         s.last[j] = -1
     tick(u, u.ii)
-    return True
 
 
 cdef bint _merge_runs(Unit* u, JoinState* s, int64_t* left, int32_t active) noexcept nogil:
@@ -116,7 +145,7 @@ cdef bint _merge_runs(Unit* u, JoinState* s, int64_t* left, int32_t active) noex
             n = left[j]
     if active == 1 or equal:
         return _pass_run(u, s, mask, n)
-    return _merge_batch(u, s, left)
+    return _merge_batch(u, s, left, 0)
 
 
 cdef bint _pass_run(Unit* u, JoinState* s, int64_t mask, int64_t n) noexcept nogil:
@@ -219,26 +248,42 @@ cdef int64_t _arrival(Unit* u, JoinState* s, int32_t j, int64_t i) noexcept nogi
     return latest
 
 
-cdef bint _merge_batch(Unit* u, JoinState* s, int64_t* left) noexcept nogil:
-    """Merge coordinates one by one until an input runs out or the batch is full."""
+cdef int64_t _stop_arrival(Unit* u, JoinState* s, int32_t j) noexcept nogil:
+    """Return when the stop of all ports of an input has arrived."""
+    cdef int32_t port
+    cdef int64_t latest = 0
+    for port in range(s.first[j], s.first[j] + 1 + s.payloads[j]):
+        latest = max(latest, head_entry(u.inputs[port]).ctl_stamp)
+    return latest
+
+
+cdef bint _merge_batch(Unit* u, JoinState* s, int64_t* left, uint8_t stop) noexcept nogil:
+    """Merge coordinates one by one until an input runs out or the batch is full.
+
+    With a stop the lists are short and merged to their end, and the stop is passed.
+    """
     cdef int64_t at[MAX_ARITY]
     cdef int64_t crd[MAX_ARITY]
     cdef Entry* entries[MAX_ARITY]
     cdef bint same[MAX_ARITY]
     cdef int32_t pos[MAX_ARITY]
     cdef int64_t least, mask, count = 0, clock = u.clock, stamp, gap, ticks = 0
-    cdef int32_t j
-    cdef bint more = True
+    cdef int32_t j, active = 0, finished = 0
     for j in range(s.arity):
+        active += left[j] > 0
         at[j] = 0
         crd[j] = NO_COORDINATE
-        if left[j]:
+        if left[j] == 0:
+            clock = max(clock, _stop_arrival(u, s, j))
+        else:
             pos[j] = u.inputs[s.first[j]].pos
             entries[j] = head_entry(u.inputs[s.first[j]])
             same[j] = _same_times(u, s, j)
             crd[j] = entry_int(entries[j], pos[j])
+            if crd[j] <= s.last[j]:
+                return fault(u, FAULT_SCRAMBLED, s.last[j], crd[j])
             clock = max(clock, _arrival(u, s, j, 0))
-    while more and count < RUN_LIMIT:
+    while (finished < active if stop else finished == 0) and count < RUN_LIMIT:
         least = crd[0]
         mask = 1
         for j in range(1, s.arity):
@@ -261,7 +306,10 @@ cdef bint _merge_batch(Unit* u, JoinState* s, int64_t* left) noexcept nogil:
                 continue
             at[j] += 1
             if at[j] == left[j]:
-                more = False
+                crd[j] = NO_COORDINATE
+                finished += 1
+                if stop:
+                    clock = max(clock, _stop_arrival(u, s, j))
                 continue
             crd[j] = entry_int(entries[j], pos[j] + at[j])
             if crd[j] <= least:
@@ -278,6 +326,8 @@ cdef bint _merge_batch(Unit* u, JoinState* s, int64_t* left) noexcept nogil:
         _send_batch(u, s, count)
     for j in range(s.arity):
         _retire_values(u, s, j, at[j])
+    if stop:
+        _send_stop(u, s, stop)
     return True
 
 
