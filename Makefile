@@ -67,7 +67,8 @@ slow: build ## run the slow tests
 fuzz: build ## look for graphs that are compiled wrongly, for FUZZ_MINUTES (default 5)
 	@$(BIN)/python -m tools.fuzz --minutes $(or $(FUZZ_MINUTES),5)
 
-bench: build ## print the simulator's throughput on this machine
+bench: build ## print how fast the fusion stage and the simulator are on this machine
+	@$(BIN)/python -m tools.bench_fuse
 	@$(BIN)/python -m tools.bench
 
 size: $(DEV) ## print the size of every source file and the longest functions

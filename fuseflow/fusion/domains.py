@@ -13,6 +13,7 @@ a masked product samples instead of multiplying densely.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -30,19 +31,50 @@ Condition = frozenset[frozenset[Atom]]
 EVERYTHING: Condition = frozenset({frozenset()})
 NOTHING: Condition = frozenset()
 
+# A join that is neither an intersection nor a union has a table over which inputs are present; it
+# doubles with every input. Conditions on more atoms than this are widened until none is needed.
+MIXED_ATOMS = 8
+
 
 def either(conditions: Iterable[Condition]) -> Condition:
-    """Return the disjunction, without clauses that another clause already covers."""
+    """Return the disjunction, without clauses that another clause already covers.
+
+    If it mixes too many atoms it is widened to a union of single ones.
+    """
     clauses = frozenset().union(*conditions)
-    return frozenset(c for c in clauses if not any(other < c for other in clauses))
+    kept = frozenset(c for c in clauses if not any(other < c for other in clauses))
+    if max(map(len, kept), default=0) < 2 or not _is_mixed(kept):
+        return kept
+    return frozenset(frozenset({min(clause, key=_atom_key)}) for clause in kept)
 
 
 def both(conditions: Iterable[Condition]) -> Condition:
-    """Return the conjunction."""
-    result = EVERYTHING
-    for condition in conditions:
-        result = either([frozenset({a | b}) for a in result for b in condition])
-    return result
+    """Return the conjunction, or if that mixes too many atoms the narrower of the conditions."""
+    return functools.reduce(_meet, conditions, EVERYTHING)
+
+
+def _meet(first: Condition, second: Condition) -> Condition:
+    if implies(first, second):
+        return first
+    if implies(second, first):
+        return second
+    if _is_mixed(first | second) and max(len(first), len(second)) > 1:
+        return min(first, second, key=_size)
+    return either([frozenset(a | b for a in first for b in second)])
+
+
+def _is_mixed(clauses: Condition) -> bool:
+    """Return True if a join of these clauses would need a table that is too large."""
+    return len(clauses) > 1 and len(frozenset().union(*clauses)) > MIXED_ATOMS
+
+
+def _size(condition: Condition) -> tuple[int, int, list[tuple[int, str]]]:
+    atoms = frozenset().union(*condition)
+    return len(condition), len(atoms), sorted(map(_atom_key, atoms))
+
+
+def _atom_key(atom: Atom) -> tuple[int, str]:
+    return atom[0].number, atom[1]
 
 
 def implies(narrow: Condition, wide: Condition) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fuseflow.fusion.domains import EVERYTHING, Atom, Condition
+from fuseflow.fusion.domains import EVERYTHING, MIXED_ATOMS, Atom, Condition
 from fuseflow.fusion.emit import GraphBuilder, Shape, Wire
 from fuseflow.ir.dataflow import JoinAttrs, Op
 
@@ -55,8 +55,15 @@ class Joiner:
         if len(participants) == 1:
             (only,) = participants
             return only.crd, {payload: payload for payload in only.payloads}
-        ordered = sorted(participants, key=lambda p: not _decides(condition, p))
-        return self._emit(_keep_text(condition, ordered), ordered, shape, name)
+        deciding = [part for part in participants if _decides(condition, part)]
+        others = [part for part in participants if not _decides(condition, part)]
+        keep = _keep_text(condition, [*deciding, *others])
+        if keep is not None:
+            return self._emit(keep, [*deciding, *others], shape, name)
+        crd, passed = self.join(condition, deciding, every_coordinate, shape, name)
+        met = Participant(frozenset(), crd, tuple(passed.values()))
+        crd, looked_up = self._emit("left", [met, *others], shape, name)
+        return crd, looked_up | {payload: looked_up[out] for payload, out in passed.items()}
 
     def lookup(self, crd: Wire, other: Wire, payload: Wire, name: str) -> Wire:
         """Return the payload of `other` at each coordinate of `crd`, missing where it has none."""
@@ -88,17 +95,27 @@ def _decides(condition: Condition, part: Participant) -> bool:
     return any(part.atoms & clause for clause in condition)
 
 
-def _keep_text(condition: Condition, inputs: Sequence[Participant]) -> str:
-    """Return the name of the join, or its table over the presence masks of all inputs."""
+def _keep_text(condition: Condition, inputs: Sequence[Participant]) -> str | None:
+    """Return the name of the join, or its table over the presence masks of all inputs.
+
+    None if the table would be too large: then those that the condition mentions join first.
+    """
     count = len(inputs)
-    table = []
-    for mask in range(1 << count):
-        present = frozenset().union(*(p.atoms for b, p in enumerate(inputs) if mask >> b & 1))
-        table.append(any(clause <= present for clause in condition))
-    for name, keeps in (("intersect", all), ("union", any), ("left", lambda bits: bits[0])):
-        if table == [bool(keeps([m >> b & 1 for b in range(count)])) for m in range(1 << count)]:
-            return name
-    return "".join("1" if kept else "0" for kept in table)
+    number = {atom: n for n, part in enumerate(inputs) for atom in part.atoms}
+    clauses = {frozenset(number[atom] for atom in clause) for clause in condition}
+    if clauses == {frozenset(range(count))}:
+        return "intersect"
+    if clauses == {frozenset({n}) for n in range(count)}:
+        return "union"
+    if clauses == {frozenset({0})}:
+        return "left"
+    if count > MIXED_ATOMS:
+        return None
+    masks = [sum(1 << n for n in clause) for clause in clauses]
+    return "".join(
+        "1" if any(present & mask == mask for mask in masks) else "0"
+        for present in range(1 << count)
+    )
 
 
 def _always_present(keep: str, number: int, count: int) -> bool:

@@ -18,7 +18,15 @@ import networkx as nx
 from fuseflow.fusion.tuples import IllegalOrderError
 from fuseflow.fusion.views import View, ViewGraph, storage_edges
 
-__all__ = ["Constraints", "Found", "Scored", "build_constraints", "row_wise_edges", "search_orders"]
+__all__ = [
+    "Constraints",
+    "Found",
+    "Rejected",
+    "Scored",
+    "build_constraints",
+    "row_wise_edges",
+    "search_orders",
+]
 
 T = TypeVar("T")
 
@@ -89,11 +97,19 @@ class Scored(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Rejected:
+    """An order that cannot be lowered, and why."""
+
+    order: tuple[str, ...]
+    error: IllegalOrderError
+
+
+@dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
     """What a search saw: legal orders, best first; why others were rejected; the row-wise one."""
 
     ranked: tuple[Scored[T], ...]
-    rejected: tuple[IllegalOrderError, ...]
+    rejected: tuple[Rejected, ...]
     row_wise: Scored[T] | None
 
 
@@ -147,7 +163,7 @@ class _Search(Generic[T]):
         self._evaluate = evaluate
         self._costs: dict[tuple[str, ...], float] = {}
         self.found: dict[tuple[str, ...], Scored[T]] = {}
-        self.rejected: list[IllegalOrderError] = []
+        self.rejected: list[Rejected] = []
 
     def score(self, order: tuple[str, ...]) -> float:
         if order not in self._costs:
@@ -160,7 +176,7 @@ class _Search(Generic[T]):
         try:
             cost, plan = self._evaluate(order)
         except IllegalOrderError as error:
-            self.rejected.append(error)
+            self.rejected.append(Rejected(order, error))
             return math.inf
         self.found[order] = Scored(cost, order, plan)
         return cost

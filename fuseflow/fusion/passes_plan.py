@@ -48,8 +48,10 @@ class Planner:
     merges: bool
     plans: list[Planned] = field(default_factory=list)
     barriers: dict[str, str] = field(default_factory=dict)
+    _consumers: dict[str, list[Einsum]] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._consumers = self.graph.consumers()
         routes = [(b.choice, b.reason) for b in self.bindings.directives]
         last = {choice.value: (choice, why) for choice, why in routes if isinstance(choice, Route)}
         for value, (choice, reason) in last.items():
@@ -113,7 +115,8 @@ class Planner:
         if ends:
             return IllegalOrderError(ends, self.barriers[ends[0]])
         try:
-            return plan_region(make_region(self.graph, task.ops, name), self.context, wishes)
+            region = make_region(self.graph, task.ops, name, self._consumers)
+            return plan_region(region, self.context, wishes)
         except IllegalOrderError as error:
             return error
 

@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fuseflow.errors import Location, ScheduleError
 from fuseflow.fusion.estimate import Estimate, Occupancy
 from fuseflow.fusion.lower import Lowering, Plan
-from fuseflow.fusion.orders import Constraints, Found, build_constraints, search_orders
+from fuseflow.fusion.orders import (
+    Constraints,
+    Found,
+    Rejected,
+    build_constraints,
+    search_orders,
+)
+from fuseflow.fusion.plan_memo import Recipe, region_key
 from fuseflow.fusion.plan_space import Candidate, OrderSpace
 from fuseflow.fusion.plan_storage import free_leaf, permuted_leaves
 from fuseflow.fusion.schedule_global import Joined, join_spaces
@@ -47,7 +54,7 @@ class Context:
 
     `values` grows: outputs of accepted regions get their format there, and constants may get
     copies in another mode order. `recompute` says how often a value may be computed. `dense` names
-    intermediates that must be written densely.
+    intermediates that must be written densely. `memo` has the orders of regions seen before.
     """
 
     values: dict[str, Value]
@@ -56,6 +63,7 @@ class Context:
     recompute: float
     dense: set[str] = field(default_factory=set)
     used: UsedIndices = field(default_factory=UsedIndices)
+    memo: dict[Hashable, Recipe] = field(default_factory=dict)
 
     def accept(self, planned: Planned) -> None:
         """Let later regions see how a region writes its outputs."""
@@ -107,17 +115,62 @@ def _plan(
     joined = join_spaces(region, context.values, context.fills, wishes.joint)
     space = _order_space(joined, context, wishes, base)
     limits = {**wishes.limits, **dict.fromkeys(joined.repeated, math.inf)}
+    key = region_key(space, wishes)
+    known = context.memo.get(key)
+    if known is not None:
+        return _follow(known, space, context, limits, wishes)
     found = search_orders(space.graph, space.constraints, space.evaluate)
+    recipe, result = _choose(found, space, context, limits, wishes)
+    if key is not None and recipe.positions:
+        context.memo[key] = recipe
+    if isinstance(result, IllegalOrderError):
+        raise result
+    return result
+
+
+def _choose(
+    found: Found[Candidate],
+    space: OrderSpace,
+    context: Context,
+    limits: Mapping[str, float],
+    wishes: Wishes,
+) -> tuple[Recipe, Planned | IllegalOrderError]:
+    """Return the kernel of the first order that can be lowered, or the most telling failure."""
+    cost = found.row_wise.cost if found.row_wise is not None else None
+
+    def recipe(order: tuple[str, ...]) -> Recipe:
+        return Recipe.of(space.graph, order, cost, len(found.ranked))
+
     affordable = [c for c in found.ranked if not _over_budget(c.plan.expected, context, limits)]
     rejected = list(found.rejected)
     for scored in affordable:
+        chosen = recipe(scored.order)
         try:
-            return _planned(space, scored.plan, wishes, found)
+            return chosen, _planned(space, scored.plan, wishes, chosen)
         except IllegalOrderError as error:
-            rejected.append(error)
+            rejected.append(Rejected(scored.order, error))
     if found.ranked and not affordable:
-        raise _recomputed(found.ranked[0].plan, context, limits)
-    raise _most_telling(region, rejected)
+        best = found.ranked[0]
+        return recipe(best.order), _recomputed(best.plan, context, limits)
+    if not rejected:
+        reason = "no loop order fits its operands"
+        return recipe(()), IllegalOrderError(space.region.ops[-1].output.value, reason)
+    telling = _most_telling(rejected)
+    return recipe(telling.order), telling.error
+
+
+def _follow(
+    recipe: Recipe,
+    space: OrderSpace,
+    context: Context,
+    limits: Mapping[str, float],
+    wishes: Wishes,
+) -> Planned:
+    """Do for a region what was found best for an equal one; it fails for the same reason."""
+    _, candidate = space.evaluate(recipe.order(space.graph))
+    if _over_budget(candidate.expected, context, limits):
+        raise _recomputed(candidate, context, limits)
+    return _planned(space, candidate, wishes, recipe)
 
 
 def _order_space(
@@ -217,13 +270,11 @@ def _recomputed(
     return IllegalOrderError(values, f"computed {times:.3g} times over without it")
 
 
-def _most_telling(region: Region, rejected: Sequence[IllegalOrderError]) -> IllegalOrderError:
+def _most_telling(rejected: Sequence[Rejected]) -> Rejected:
     """Return the rejection to report: the values that stand in the way most often."""
-    if not rejected:
-        return IllegalOrderError(region.ops[-1].output.value, "no loop order fits its operands")
-    counts = Counter(error.values for error in rejected)
+    counts = Counter(each.error.values for each in rejected)
     values = max(counts, key=lambda names: (counts[names], names))
-    return next(error for error in rejected if error.values == values)
+    return next(each for each in rejected if each.error.values == values)
 
 
 def _satisfiable_constraints(
@@ -264,9 +315,7 @@ def _entries(leaf: View, context: Context) -> int:
     return tensor.stored if tensor is not None else 0
 
 
-def _planned(
-    space: OrderSpace, chosen: Candidate, wishes: Wishes, found: Found[Candidate]
-) -> Planned:
+def _planned(space: OrderSpace, chosen: Candidate, wishes: Wishes, recipe: Recipe) -> Planned:
     lowered = space.lower(chosen.plan)
     made = {value.name: value for value in lowered.copies.values()}
     for name, fmt in lowered.formats.items():
@@ -282,6 +331,6 @@ def _planned(
         wishes=wishes,
         space=space,
         cells=lowered.cells,
-        row_wise=found.row_wise.cost if found.row_wise is not None else None,
-        tried=len(found.ranked),
+        row_wise=recipe.row_wise,
+        tried=recipe.tried,
     )

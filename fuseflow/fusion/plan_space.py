@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from fuseflow.fusion.clusters import Clusters
 from fuseflow.fusion.domains import compute_domains
@@ -60,6 +60,10 @@ class OrderSpace:
     occupancies: Mapping[str, Occupancy]
     dense: Mapping[str, frozenset[int]]
     joint: frozenset[str] = frozenset()
+    # Orders under which every operation has the same loops are one and the same kernel.
+    _known: dict[tuple[tuple[str, ...], ...], Candidate] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def evaluate(self, order: tuple[str, ...]) -> tuple[float, Candidate]:
         """Return the expected cost of an order, and everything that follows from it.
@@ -68,10 +72,16 @@ class OrderSpace:
             IllegalOrderError: if the order cannot be lowered.
         """
         nests = build_nests(self.graph, order, self.joint)
+        loops = tuple(nests[view].full for view in self.graph.ops)
+        known = self._known.get(loops)
+        if known is not None:
+            return known.expected.cost, replace(known, plan=replace(known.plan, order=order))
         domains = compute_domains(self.graph, nests, self.fills, self.dense)
         clusters = Clusters(self.graph, nests, domains)
         expected = estimate(self.graph, nests, domains, self.occupancies)
-        return expected.cost, Candidate(Plan(self.graph, order, nests, domains, clusters), expected)
+        candidate = Candidate(Plan(self.graph, order, nests, domains, clusters), expected)
+        self._known[loops] = candidate
+        return expected.cost, candidate
 
     def lower(self, plan: Plan) -> Lowered:
         """Return the kernel of a plan.

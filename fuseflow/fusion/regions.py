@@ -62,11 +62,19 @@ def partition(
     return _contract(atoms, [*labels, *(f"given {number}" for number in range(len(given)))])
 
 
-def make_region(graph: EinsumGraph, ops: Sequence[Einsum], name: str) -> Region:
-    """Wrap operations as a region; its outputs are what others read or the model returns."""
+def make_region(
+    graph: EinsumGraph,
+    ops: Sequence[Einsum],
+    name: str,
+    consumers: Mapping[str, Sequence[Einsum]] | None = None,
+) -> Region:
+    """Wrap operations as a region; its outputs are what others read or the model returns.
+
+    `consumers` is that of the graph; who makes many regions of one graph computes it once.
+    """
     inside = {op.name for op in ops}
     wanted = {output.value for output in graph.outputs}
-    consumers = graph.consumers()
+    consumers = graph.consumers() if consumers is None else consumers
     outputs = tuple(
         op.output.value
         for op in ops
