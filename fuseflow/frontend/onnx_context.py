@@ -14,6 +14,7 @@ from fuseflow.errors import ModelError
 from fuseflow.frontend.builder import OpBuilder
 from fuseflow.frontend.location import locate
 from fuseflow.frontend.onnx_fold import LiveGraph, OnnxNode
+from fuseflow.frontend.onnx_lazy import compact
 from fuseflow.frontend.ops import OpValue
 from fuseflow.ir.einsum import Role
 
@@ -107,14 +108,16 @@ class RuleContext:
             self.names[name] = value
 
     def _materialise(self, name: str) -> str:
-        array = self.live.known[name]
+        shape, array = self.live.known[name].shape, compact(self.live.known[name])
         if array.dtype.kind != "b":
             array = array.astype(np.float32)
         role = Role.PARAMETER if name in self.live.parameters else Role.CONSTANT
         if name in self.inputs:
             role = Role.INPUT
         layout, rule = self.layouts.get(name, ("", ""))
-        return self.builder.add_value(OpValue(name, array.shape, role, array, layout, rule))
+        label = self.live.labels.get(name, name)
+        value = OpValue(label, array.shape, role, array, layout, rule)
+        return self.builder.expand(self.builder.add_value(value), shape)
 
 
 Rule = Callable[[RuleContext], str | Sequence[str]]

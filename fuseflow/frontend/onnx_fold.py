@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fuseflow.errors import Location, ModelError
-from fuseflow.frontend.onnx_operators import COPIES, SHAPE_OF, is_constant
+from fuseflow.frontend.edges import is_edge_weight
+from fuseflow.frontend.onnx_lazy import BROADCASTS, LISTED, fold_lazily
+from fuseflow.frontend.onnx_operators import COPIES, DATA_DEPENDENT, SHAPE_OF, is_constant
 from fuseflow.frontend.onnx_source import Origin, Origins
 from fuseflow.frontend.onnx_tensors import LIMIT_BYTES, first_line
 
@@ -29,8 +31,8 @@ __all__ = ["LiveGraph", "OnnxNode", "fold"]
 
 # Arrays of at most this size are shown to shape inference, which needs shapes, axes and bounds.
 _SMALL = 1024
-# The extent of their results depends on values; it is bounded by the size of their operand.
-_DATA_DEPENDENT = frozenset({"Compress", "NonZero", "Unique"})
+# Elements of a constant that is kept as a broadcast: what it repeats takes far less memory.
+_LIMIT_BROADCAST = 2**34
 
 Array = npt.NDArray[Any]
 
@@ -59,21 +61,24 @@ class OnnxNode:
 class LiveGraph:
     """The live nodes in order, the known arrays, and the types of everything else.
 
-    `parameters` names the arrays that are the model's own, as opposed to computed ones; `outputs`
-    are the names behind the outputs of the model, in its order.
+    `parameters` names the arrays that are the model's own, as opposed to computed ones; `labels`
+    has the input that a known array comes from, where it is a single one; `outputs` are the names
+    behind the outputs of the model, in its order.
     """
 
     nodes: list[OnnxNode] = field(default_factory=list)
     known: dict[str, Array] = field(default_factory=dict)
     types: dict[str, onnx.TypeProto] = field(default_factory=dict)
     parameters: set[str] = field(default_factory=set)
+    labels: dict[str, str] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
 
 
 def fold(model: OnnxFile, inputs: Mapping[str, Array]) -> LiveGraph:
     """Fold the graph of `model`, whose operators are all supported, with data for all inputs.
 
-    Integer and boolean inputs count as known, because no einsum computes with them. Raises
+    Integer and boolean inputs count as known, because no einsum computes with them, and so do the
+    weights of edges. Raises
     ModelError for a shape that depends on values (I015), a node that cannot be evaluated (I217), a
     conversion of a computed value to another type (I002).
     """
@@ -94,12 +99,14 @@ class _Folder:
         self._model = model
         self._origins = Origins(model.proto.graph)
         self._alias: dict[str, str] = {}
+        integers = [array.shape for array in inputs.values() if array.dtype.kind != "f"]
         for name, array in inputs.items():
-            if array.dtype.kind == "f":
+            if array.dtype.kind == "f" and not is_edge_weight(array.shape, integers):
                 element = helper.np_dtype_to_tensor_dtype(array.dtype)
                 self.live.types[name] = helper.make_tensor_type_proto(element, array.shape)
             else:
                 self.live.known[name] = array
+                self.live.labels[name] = name
 
     def resolve(self, name: str) -> str:
         """Return the name of the value that `name` is a copy of."""
@@ -164,43 +171,61 @@ class _Folder:
         self.live.known[proto.output[0]] = shape[attrs.get("start", 0) : attrs.get("end")]
 
     def _evaluate(self, proto: onnx.NodeProto) -> None:
-        """Compute the node with the reference evaluator of onnx, unless the result is too large."""
-        from onnx import helper
-        from onnx.reference import ReferenceEvaluator
-
-        self._require_bounded(proto)
+        """Compute the node, unless the result is too large."""
         names = dict.fromkeys(name for name in proto.input if name)
-        graph = helper.make_graph(
-            [proto],
-            "fold",
-            [helper.make_value_info(name, self._type(name)) for name in names],
-            [helper.make_empty_tensor_value_info(name) for name in proto.output if name],
-        )
-        model = helper.make_model(graph, opset_imports=self._model.proto.opset_import)
-        feeds = {name: self.live.known[name] for name in names}
+        operands = {name: self.live.known[name] for name in names}
+        self._require_bounded(proto, operands)
         try:
             with np.errstate(all="ignore"):
-                results = ReferenceEvaluator(model).run(None, feeds)
+                lazy = fold_lazily(
+                    proto.op_type,
+                    [operands[name] for name in proto.input if name],
+                    _attributes(proto, self._model.opset),
+                )
+                results = [lazy] if lazy is not None else self._run(proto, operands)
         # The evaluator runs Python of its own for every operator and may raise anything.
         except Exception as error:
             message = f"cannot be evaluated: {first_line(error)}"
             raise self._error("I217 constant-folding", proto, message) from error
+        labels = {self.live.labels[name] for name in names if name in self.live.labels}
         for name, result in zip(filter(None, proto.output), results, strict=True):
             self.live.known[name] = np.asarray(result)
+            if len(labels) == 1:
+                self.live.labels[name] = min(labels)
         # The legacy exporter writes a parameter that equals another one as a copy of it.
         if proto.op_type == "Identity" and proto.input[0] in self.live.parameters:
             self.live.parameters.add(proto.output[0])
 
-    def _require_bounded(self, proto: onnx.NodeProto) -> None:
-        if proto.op_type in _DATA_DEPENDENT or proto.op_type == "Constant":
-            return
-        for name, inferred in self._infer(proto).items():
-            dims = inferred.tensor_type.shape.dim
-            size = int(np.prod([max(dim.dim_value, 0) for dim in dims], dtype=object))
-            if not all(dim.HasField("dim_value") for dim in dims) or size * 8 > LIMIT_BYTES:
-                message = (
-                    f'the constant "{name}" would have {size or "an unknown number of"} elements'
-                )
+    def _run(self, proto: onnx.NodeProto, feeds: Mapping[str, Array]) -> Sequence[Any]:
+        """Compute the node with the reference evaluator of onnx."""
+        from onnx import helper
+        from onnx.reference import ReferenceEvaluator
+
+        graph = helper.make_graph(
+            [proto],
+            "fold",
+            [helper.make_value_info(name, self._type(name)) for name in feeds],
+            [helper.make_empty_tensor_value_info(name) for name in proto.output if name],
+        )
+        model = helper.make_model(graph, opset_imports=self._model.proto.opset_import)
+        return list(ReferenceEvaluator(model).run(None, dict(feeds)))
+
+    def _require_bounded(self, proto: onnx.NodeProto, operands: Mapping[str, Array]) -> None:
+        """Refuse a node that would write out too much, or that reads too large a broadcast."""
+        limit = _LIMIT_BROADCAST if proto.op_type in BROADCASTS else LIMIT_BYTES // 8
+        sizes: dict[str, int | None] = {}
+        if proto.op_type not in LISTED:
+            sizes.update((name, array.size) for name, array in operands.items())
+        if proto.op_type not in DATA_DEPENDENT and proto.op_type != "Constant":
+            for name, inferred in self._infer(proto).items():
+                dims = inferred.tensor_type.shape.dim
+                is_known = all(dim.HasField("dim_value") for dim in dims)
+                extents = [max(dim.dim_value, 0) for dim in dims]
+                sizes[name] = int(np.prod(extents, dtype=object)) if is_known else None
+        for name, size in sizes.items():
+            if size is None or size > limit:
+                elements = "an unknown number of" if size is None else size
+                message = f'the constant "{name}" would have {elements} elements'
                 raise self._error("I217 constant-folding", proto, message)
 
     def _infer(self, proto: onnx.NodeProto) -> dict[str, onnx.TypeProto]:

@@ -17,6 +17,7 @@ from fuseflow.frontend.bind import (
     stated_densities,
     unknown_input,
 )
+from fuseflow.frontend.onnx_operators import shape_that_follows
 from fuseflow.frontend.operands import Operand, as_wanted, convert, random_operand
 from fuseflow.frontend.options import ImportOptions
 
@@ -126,18 +127,21 @@ def _draw(model: OnnxFile, entry: _Declared, seed: int, density: float) -> Opera
 def _require_complete(
     model: OnnxFile, declared: list[_Declared], operands: Mapping[str, Operand]
 ) -> None:
-    findings = [
-        Finding(
-            "I205 unbound-input",
-            f"{entry} has no data",
-            Location(file=str(model.path), node=entry.name),
-            f"--bind {entry.name}=FILE, or --random-inputs SEED",
-        )
-        for entry in declared
-        if entry.name not in operands
-    ]
+    findings = [_unbound(model, entry) for entry in declared if entry.name not in operands]
     if findings:
         raise ModelError.from_findings(findings)
+
+
+def _unbound(model: OnnxFile, entry: _Declared) -> Finding:
+    message, fix = f"{entry} has no data", f"--bind {entry.name}=FILE"
+    pattern = shape_that_follows(model.proto.graph, entry.name) if entry.dtype.kind != "f" else ""
+    if pattern:
+        message += f", and the shape of {pattern} depends on it"
+        # A layer that keeps what it derived from the edges needs them no more.
+        fix += ", or export with cached=True"
+    else:
+        fix += ", or --random-inputs SEED"
+    return Finding("I205 unbound-input", message, Location(str(model.path), node=entry.name), fix)
 
 
 def _fit(

@@ -24,15 +24,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COPIES",
+    "DATA_DEPENDENT",
     "SHAPE_OF",
     "Unsupported",
     "find_unsupported",
     "is_constant",
     "require_supported",
+    "shape_that_follows",
 ]
 
 SHAPE_OF = frozenset({"Shape", "Size"})
 """Operators that look at the shape of their operand only."""
+
+DATA_DEPENDENT = frozenset({"Compress", "NonZero", "Unique"})
+"""Operators whose results have an extent that depends on values, at most that of their operand."""
 
 COPIES = frozenset({"Cast", "CastLike", "Dropout", "Identity"})
 """Operators that hand on their operand, or must not be there."""
@@ -88,6 +93,17 @@ def find_unsupported(model: OnnxFile, rules: frozenset[str]) -> Unsupported:
             places.add(place)
     findings = [unsupported(what, where, rules) for what, where in sorted(refused.items())]
     return Unsupported(tuple(findings), frozenset(places), frozenset(known))
+
+
+def shape_that_follows(graph: onnx.GraphProto, name: str) -> str:
+    """Return the first operator whose shape depends on the values of an input, "" for none."""
+    derived = {name}
+    for node in graph.node:
+        if derived.intersection(node.input) and node.op_type not in SHAPE_OF:
+            if node.op_type in DATA_DEPENDENT:
+                return node.op_type
+            derived.update(node.output)
+    return ""
 
 
 def _data_inputs(model: OnnxFile) -> Iterator[str]:

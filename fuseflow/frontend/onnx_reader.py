@@ -101,13 +101,21 @@ def _context(model: OnnxFile, live: LiveGraph, inputs: Mapping[str, BoundInput])
         if entry.layout:
             layouts.setdefault(name, (entry.layout, "file"))
     builder = OpBuilder(model.path.stem)
-    context = RuleContext(builder, live, frozenset(inputs), layouts)
-    for name, entry in inputs.items():
+    plain = {
+        name: entry for name, entry in inputs.items() if not _is_edge_weight(entry, live, name)
+    }
+    context = RuleContext(builder, live, frozenset(plain), layouts)
+    for name, entry in plain.items():
         if entry.array.dtype.kind == "f":
             layout, rule = layouts.get(name, ("", ""))
             value = OpValue(name, entry.array.shape, Role.INPUT, entry.array, layout, rule)
             context.names[name] = builder.add_value(value)
     return context
+
+
+def _is_edge_weight(entry: BoundInput, live: LiveGraph, name: str) -> bool:
+    """True for a float input that was folded: it decides, with the edges, what is computed."""
+    return entry.array.dtype.kind == "f" and name in live.known
 
 
 def _stated_layouts(model: OnnxFile) -> dict[str, tuple[str, str]]:

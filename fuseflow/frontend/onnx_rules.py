@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from fuseflow.frontend import spellings
 from fuseflow.frontend.onnx_context import Rule, RuleContext
+from fuseflow.frontend.onnx_messages import MESSAGE_RULES
 from fuseflow.frontend.onnx_shape_rules import SHAPE_RULES
 
 __all__ = ["RULES"]
@@ -271,6 +272,7 @@ RULES: Mapping[str, Rule] = {
     **{op: partial(_binary, fn) for op, fn in _BINARY.items()},
     **{op: partial(_variadic, fn) for op, fn in _VARIADIC.items()},
     **{op: partial(_reduce, fn) for op, fn in _REDUCE.items()},
+    **MESSAGE_RULES,
     **SHAPE_RULES,
     "Attention": _attention,
     "Clip": _clip,

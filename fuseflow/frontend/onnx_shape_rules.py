@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from fuseflow.frontend.onnx_context import Rule, RuleContext
 
 __all__ = ["SHAPE_RULES"]
@@ -66,28 +64,10 @@ def _concat(c: RuleContext) -> str:
     return c.builder.concat(names, c.node.attrs["axis"])
 
 
-def _gather(c: RuleContext) -> str:
-    """Select one coordinate, or a range of them; other lists of indices have no spelling yet."""
-    axis = c.builder.dim(c.value(0), c.node.attrs["axis"])
-    indices = c.known(1)
-    if indices is None:
-        raise c.error("its indices must be constants")
-    extent = c.shape(c.node.input(0))[axis]
-    chosen = np.where(indices < 0, indices + extent, indices)
-    if ((chosen < 0) | (chosen >= extent)).any():
-        raise c.error(f"an index is outside of a dimension of {extent}")
-    if chosen.ndim == 0:
-        return c.builder.select(c.value(0), axis, int(chosen))
-    if chosen.ndim != 1 or (np.diff(chosen) != 1).any() or not chosen.size:
-        raise c.error("its indices must be one coordinate or consecutive coordinates")
-    return c.builder.slice(c.value(0), axis, int(chosen[0]), int(chosen[-1]) + 1)
-
-
 SHAPE_RULES: Mapping[str, Rule] = {
     "Concat": _concat,
     "Expand": _expand,
     "Flatten": _reshape,
-    "Gather": _gather,
     "Reshape": _reshape,
     "Slice": _slice,
     "Split": _split,

@@ -89,6 +89,23 @@ MASK = np.array([[1, 0, 1], [1, 1, 0]], dtype=np.bool_)
 QUERIES, KEYS, VALUES = live(2, 2, 4, 3), live(2, 2, 5, 3, seed=1), live(2, 2, 5, 3, seed=2)
 ALLOWED = np.tri(4, 5, 1, dtype=np.bool_)
 
+TARGETS = np.broadcast_to(ints(2, 0, 2).reshape(3, 1), (3, 2)).copy()
+"""Rows that three rows are added to, all columns of a row alike."""
+
+CROSSED = ints(2, 0, 0, 1, 1, 2).reshape(3, 2)
+
+
+def zeros(*shape: int) -> Array:
+    return np.zeros(shape, dtype=np.float32)
+
+
+def lowest(*shape: int) -> Array:
+    """Return what exporters of a maximum start from, with 0 where nothing is written."""
+    start = np.full(shape, np.finfo(np.float32).min)
+    start[1::2] = 0
+    return start
+
+
 CASES = [
     *(case(op, live(2, 3)) for op in ("Abs", "Cos", "Erf", "Exp", "Neg", "Relu", "Sigmoid", "Sin")),
     *(case(op, positive(2, 3)) for op in ("Log", "Sqrt", "Reciprocal")),
@@ -161,6 +178,13 @@ CASES = [
     case("Concat", live(2, 3), live(2, 3, seed=1), axis=-1),
     case("Gather", live(4, 3), np.array(-1, dtype=np.int64), axis=0),
     case("Gather", live(2, 5), ints(1, 2, 3), axis=1),
+    case("Gather", live(4, 3), ints(2, 0, 2, -1)),
+    case("Gather", live(2, 5), ints(4, 1, 1, 0).reshape(2, 2), axis=1),
+    case("GatherND", live(4, 3), ints(3, 0, 0).reshape(3, 1)),
+    case("ScatterElements", zeros(4, 2), TARGETS, live(3, 2), axis=0, reduction="add"),
+    case("ScatterElements", zeros(2, 4), TARGETS.T.copy(), live(2, 3), axis=1, reduction="add"),
+    case("ScatterElements", lowest(4, 2), TARGETS, live(3, 2), axis=0, reduction="max"),
+    case("ScatterElements", -lowest(4, 2), TARGETS, live(3, 2), axis=0, reduction="min"),
     case("Where", MASK, live(2, 3), real(0)),
     case("Where", MASK, real(-1), live(2, 3)),
     case("Where", MASK, live(2, 3), live(2, 3, seed=1)),
@@ -196,8 +220,14 @@ def test_every_rule_has_a_case() -> None:
 REFUSED = [
     (case("Pow", live(2, 3), draw(2, 3)), "exponent"),
     (case("PRelu", live(2, 3), draw(3)), "slope"),
-    (case("Gather", live(4, 3), ints(2, 0)), "consecutive"),
     (case("Gather", live(4, 3), ints(3, 4)), "outside"),
+    (case("GatherND", live(4, 3), ints(0, 1).reshape(1, 2)), "first axis"),
+    (case("ScatterElements", live(4, 2), TARGETS, live(3, 2), reduction="add"), "computed"),
+    (case("ScatterElements", zeros(4, 2), TARGETS, live(3, 2)), '"none"'),
+    (case("ScatterElements", zeros(4, 2) + 1, TARGETS, live(3, 2), reduction="add"), "base"),
+    (case("ScatterElements", zeros(4, 2), TARGETS, live(3, 2), reduction="max"), "base"),
+    (case("ScatterElements", zeros(4, 3), TARGETS, live(3, 2), reduction="add"), "leave out"),
+    (case("ScatterElements", zeros(4, 2), CROSSED, live(3, 2), reduction="add"), "differ"),
     (case("Attention", QUERIES, live(2, 1, 5, 3), live(2, 1, 5, 3), opset=23), "grouped"),
     (case("Attention", QUERIES, KEYS, VALUES, softcap=2.0, opset=23), "soft cap"),
     (case("Swish", live(2, 3), alpha=2.0, opset=24), "alpha"),
