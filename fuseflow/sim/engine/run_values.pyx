@@ -11,7 +11,7 @@ from fuseflow.sim.engine.ring cimport (
     put_number, remove_ctl, remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport (
-    Times, arrivals, begin_drain, drain, fire, later, send_numbers,
+    Times, append_numbers, arrivals, begin_drain, drain, fire, later, send_numbers,
 )
 from fuseflow.sim.engine.scalar cimport combine, larger
 from fuseflow.sim.engine.states cimport (
@@ -22,6 +22,10 @@ from fuseflow.sim.engine.unit cimport Unit, arrive, fault, has_room, pass_stop, 
 from fuseflow.sim.engine.values cimport (
     REDUCE_TAKE, finish_total, fold, step_alu, step_array, step_reduce,
 )
+
+
+cdef enum:
+    PIECE = 8  # so few values are copied, to go on as one run with their neighbours
 
 
 cdef inline int64_t _strip(Chan* c, int64_t n) noexcept nogil:
@@ -56,11 +60,33 @@ cdef void run_array(Unit* u) noexcept nogil:
             n = _strip(u.outputs[0], n)
         t = arrivals(c)
         fire(u, &t, u.ii, &n)
-        if e.kind == ABSENT:
+        if n <= PIECE and u.latency == 1 and u.outputs[0].width == 1:
+            if not _read_piece(u, s, e, c.pos, n, &t):
+                return
+        elif e.kind == ABSENT:
             send_numbers(u.outputs[0], s.fill, 0, NULL, n, &t, 1)
         elif not _read(u, s, e, c.pos, n, &t):
             return
         remove_values(c, n)
+
+
+cdef bint _read_piece(Unit* u, ArrayState* s, Entry* e, int64_t pos, int64_t n,
+                      Times* t) noexcept nogil:
+    """Send the values of a few references, copied; False and a fault if one is out of range."""
+    cdef float* place = <float*> block_space(u.outputs[0], n * sizeof(float))
+    cdef int64_t i, ref
+    if e.kind == ABSENT:
+        for i in range(n):
+            place[i] = s.fill[0]
+    else:
+        u.read_bytes += s.bytes * n
+        for i in range(n):
+            ref = entry_int(e, pos + i)
+            if not 0 <= ref < s.positions:
+                return fault(u, FAULT_OUT_OF_RANGE_REF, ref, s.positions)
+            place[i] = s.values[ref * s.step]
+    append_numbers(u.outputs[0], place, n, t)
+    return True
 
 
 cdef bint _read(Unit* u, ArrayState* s, Entry* e, int64_t pos, int64_t n, Times* t) noexcept nogil:
@@ -157,7 +183,10 @@ cdef void _compute_run(Unit* u, AluState* s, const float* a, int64_t step_a, con
     cdef int64_t count = n if step_a or step_b else 1
     cdef float* place = <float*> block_space(c, count * c.width * sizeof(float))
     apply(s, a, step_a, b, step_b, place, count, c.width)
-    send_numbers(c, place, c.width if count == n else 0, c.current, n, t, u.latency)
+    if count == n and u.latency == 1:
+        append_numbers(c, place, n, t)
+    else:
+        send_numbers(c, place, c.width if count == n else 0, c.current, n, t, u.latency)
 
 
 cdef void run_reduce(Unit* u) noexcept nogil:

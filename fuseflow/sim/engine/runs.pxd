@@ -186,6 +186,9 @@ cdef inline void send_numbers(Chan* c, const float* numbers, int64_t step, Block
     sent_run(c, e, block)
 
 
+cdef void append_numbers(Chan* c, float* place, int64_t n, Times* t) noexcept nogil
+
+
 cdef inline void send_missing(Chan* c, int64_t n, Times* t) noexcept nogil:
     """Append missing tokens."""
     cdef Entry* e

@@ -3,7 +3,9 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from fuseflow.sim.engine.ring cimport RUN_LIMIT, Chan, block_space
+from fuseflow.sim.engine.ring cimport (
+    AFFINE, NUMBERS, RUN_LIMIT, Chan, Entry, block_space, open_entry, record_run,
+)
 from fuseflow.sim.engine.unit cimport Unit
 
 
@@ -134,3 +136,35 @@ cdef void _merge_all(Unit* u, Times* a, Times* b, int64_t* n) noexcept nogil:
         y = time_of(b, i)
         a.stamps[i] = x if x > y else y
     a.slope = 0
+
+
+cdef void append_numbers(Chan* c, float* place, int64_t n, Times* t) noexcept nogil:
+    """Append n numbers that were just written to the current block, latency 1.
+
+    They extend the last run if they lie behind it in memory and in time, so that what comes in
+    pieces goes on as one.
+    """
+    cdef Entry* e = open_entry(c)
+    cdef Entry added
+    cdef int64_t gap
+    if (e is NULL or e.kind != NUMBERS or e.explicit != AFFINE or t.explicit
+            or e.block is not c.current or e.step != c.width
+            or e.data.numbers + e.n * e.step != place or e.n + n > RUN_LIMIT):
+        send_numbers(c, place, c.width, c.current, n, t, 1)
+        return
+    gap = t.first + 1 - (e.first + e.slope * (e.n - 1))
+    if (e.n > 1 and gap != e.slope) or (n > 1 and t.slope != gap):
+        send_numbers(c, place, c.width, c.current, n, t, 1)
+        return
+    if c.record is not NULL:
+        added = e[0]
+        added.n = <int32_t> n
+        added.data.numbers = place
+        added.first = t.first + 1
+        added.slope = gap
+        record_run(c, &added)
+    e.slope = gap
+    e.n += <int32_t> n
+    c.held += n
+    c.values += n
+    c.fresh = 1
