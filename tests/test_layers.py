@@ -127,6 +127,13 @@ def test_package_root_imports_no_layer(tmp_path: Path) -> None:
     assert [(v.line, v.rule) for v in check_tree(tmp_path)] == [(2, "upward"), (3, "third-party")]
 
 
+def test_package_root_may_offer_layers_that_it_does_not_load(tmp_path: Path) -> None:
+    root = tmp_path / "fuseflow" / "__init__.py"
+    root.parent.mkdir()
+    root.write_text("def offer():\n    import fuseflow.frontend\n    import torch\n")
+    assert [(v.line, v.rule) for v in check_tree(tmp_path)] == [(3, "third-party")]
+
+
 def test_command_prints_violations_and_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

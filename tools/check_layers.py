@@ -114,10 +114,10 @@ def _judge(layer: str, item: _Import) -> tuple[str, str] | None:
     """The rule that ``item`` breaks in a module of ``layer`` and why, or None."""
     top = item.module.partition(".")[0]
     if top == PACKAGE and not _matches(item.module, frozenset({f"{PACKAGE}.{GENERATED}"})):
-        return _judge_internal(layer, item.module)
+        return _judge_internal(layer, item)
     if top in sys.stdlib_module_names:
         return None
-    # The package's own __init__ belongs to no layer and may import nothing that is not built in.
+    # The package's own __init__ belongs to no layer and loads nothing that is not built in.
     own = LAYERS.get(layer, Layer(-1))
     if _matches(item.module, own.anywhere):
         return None
@@ -128,9 +128,11 @@ def _judge(layer: str, item: _Import) -> tuple[str, str] | None:
     return "deferred", f"import {item.module} inside the function that needs it"
 
 
-def _judge_internal(layer: str, module: str) -> tuple[str, str] | None:
+def _judge_internal(layer: str, item: _Import) -> tuple[str, str] | None:
+    module = item.module
     target = _layer_of_module(module)
-    if target in ("", layer):
+    # The package itself may offer what is in its layers, if importing it loads none of them.
+    if target in ("", layer) or (layer == "" and target in LAYERS and item.deferred):
         return None
     if target not in LAYERS:
         return "unknown-layer", f"{module} is in no layer"

@@ -7,9 +7,10 @@ shared: rewrites, index algebra, einsum building, formats (`lower`).
 Not here: how the graph is fused, and how it is written to bytes.
 """
 
+from fuseflow.frontend.export import export
 from fuseflow.frontend.onnx_reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.frontend.torch_import import import_torch
 from fuseflow.frontend.torch_pt2 import import_pt2
 
-__all__ = ["ImportOptions", "import_onnx", "import_pt2", "import_torch"]
+__all__ = ["ImportOptions", "export", "import_onnx", "import_pt2", "import_torch"]

@@ -21,12 +21,14 @@ _PICK = "pass the positions in as an input of integers, and bind it"
 _DRAW = "draw random numbers outside of the model, and pass them in"
 _STEPS = "write the steps out with Linear, sigmoid and tanh, for a fixed number of them"
 _BRANCH = "decide outside of forward, or choose elements with torch.where"
+_SPARSE = "build sparse tensors outside of forward, as inputs or buffers"
 _SIZES = "resize by whole factors with expand and reshape"
 
 # The first pattern that is found in the name decides.
 _ADVICE = (
     (r"^conv|convolution|im2col|unfold", _WINDOW),
     (r"pool", _POOL),
+    (r"sparse", _SPARSE),
     (r"cumsum|cumulative", "multiply by a constant triangle: torch.ones(n, n).tril() @ x"),
     (r"sort|topk|argmax|argmin|median|mode$|kthvalue", _ORDER),
     (r"nonzero|unique|masked_?select|bucketize|searchsorted|item|compress", _PICK),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import io
+import linecache
 import logging
 import re
 import warnings
@@ -161,7 +162,7 @@ def quiet() -> Iterator[None]:
 
 def _export_error(error: Exception) -> ModelError:
     kinds = {cls.__name__ for cls in type(error).__mro__}
-    where = _user_place(error)
+    place, where = _user_frame(error), _user_place(error)
     if kinds & set(DATA_DEPENDENT):
         return ModelError(
             "I003 data-dependent",
@@ -170,26 +171,32 @@ def _export_error(error: Exception) -> ModelError:
             fix="decide it outside of forward, or write it with torch.where",
         )
     message = f"torch cannot export the model: {type(error).__name__}: {first_line(error)}"
-    in_forward = "compressed tensor" in message or "SparseCsr" in message
+    # torch fails on sparse tensors in many ways, and hardly ever says so.
+    in_forward = any(word in message for word in ("compressed tensor", "SparseCsr")) or (
+        place is not None and "sparse" in linecache.getline(*place)
+    )
     fix = "build sparse tensors outside of forward, as inputs or buffers" if in_forward else None
     return ModelError("I004 export-failed", message, where=where, fix=fix)
 
 
 def _user_place(error: BaseException) -> Location | None:
+    place = _user_frame(error)
+    return place and Location(file=f"{Path(place[0]).name}:{place[1]}")
+
+
+def _user_frame(error: BaseException) -> tuple[str, int] | None:
     """Return the innermost line of the model that an exception of torch passed through."""
     import traceback
 
     frames = [
-        (frame.filename, frame.lineno)
+        (frame.filename, frame.lineno or 0)
         for frame in traceback.extract_tb(error.__traceback__)
         if "torch" not in Path(frame.filename).parts
+        and not frame.filename.startswith("<")
         and Path(frame.filename).parent != Path(__file__).parent
     ]
     frames += [(file, int(line)) for file, line in USER_FRAME.findall(str(error))]
-    if not frames:
-        return None
-    file, line = frames[-1]
-    return Location(file=f"{Path(file).name}:{line}")
+    return frames[-1] if frames else None
 
 
 def first_line(error: BaseException) -> str:

@@ -24,6 +24,7 @@ from fuseflow.frontend.edges import is_edge_weight
 from fuseflow.frontend.location import unsupported
 from fuseflow.frontend.ops import OpGraph, OpValue
 from fuseflow.frontend.torch_args import Call, Result
+from fuseflow.frontend.torch_export import layout_of
 from fuseflow.frontend.torch_extents import Extents
 from fuseflow.frontend.torch_flex import FlexCall, is_flex_attention
 from fuseflow.frontend.torch_inputs import InputRecord
@@ -353,7 +354,7 @@ class _Reader:
         def wrap(part: Any) -> Any:
             if not isinstance(part, torch.Tensor):
                 return part
-            return Known(part, label, is_bound=is_bound)
+            return Known(part, label, layout=layout_of(part), is_bound=is_bound)
 
         with torch.no_grad():
             result = map_leaves(wrap, target(**map_leaves(tensor, arguments)))
