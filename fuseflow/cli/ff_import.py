@@ -32,6 +32,7 @@ MODEL is one of
   file.py:factory          the same, in a file
   model.onnx               an ONNX file
   model.pt2                a file of torch.export.save
+  kernel.ein               einsums as text
 
   ff-import zoo:gcn --set hidden=32 | ff-fuse | ff-sim --check"""
 

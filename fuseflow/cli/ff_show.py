@@ -6,10 +6,15 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fuseflow.cli.common import Context, open_input, run, write_text
 from fuseflow.cli.console import use_colour
 from fuseflow.cli.parser import Parser
+from fuseflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from fuseflow.wire import Root
 
 __all__ = ["main", "make_parser"]
 
@@ -29,6 +34,13 @@ def make_parser() -> Parser:
         action="store_const",
         const="dot",
         help="draw the graph as DOT text, for Graphviz",
+    )
+    views.add_argument(
+        "--einsum",
+        dest="view",
+        action="store_const",
+        const="einsum",
+        help="print an einsum graph as text that ff-import reads, without its data",
     )
     parser.add_argument("--kernel", metavar="NAME", help="with --dot: draw only this kernel")
     return parser
@@ -62,6 +74,8 @@ def _drawn(context: Context) -> tuple[str, tuple[str, ...]]:
         from fuseflow.cli.dot import draw
 
         return draw(artifact.root, context.args.kernel), artifact.remarks
+    if context.args.view == "einsum":
+        return _einsums(artifact.root), artifact.remarks
     from fuseflow.cli.summary import render, summarize
 
     to_terminal = context.args.output == "-" and sys.stdout.isatty()
@@ -69,3 +83,13 @@ def _drawn(context: Context) -> tuple[str, tuple[str, ...]]:
     colour = to_terminal and use_colour(sys.stdout)
     tables = summarize(artifact.root, artifact.provenance)
     return render(tables, width, colour=colour), artifact.remarks
+
+
+def _einsums(root: Root) -> str:
+    from fuseflow.ir.einsum import EinsumGraph
+    from fuseflow.ir.kernel_text import format_kernel
+
+    if not isinstance(root, EinsumGraph):
+        message = f"--einsum shows an EinsumGraph, this is a {type(root).__name__}"
+        raise UsageError("U030 no-einsums", message, fix="show what ff-import wrote")
+    return format_kernel(root)

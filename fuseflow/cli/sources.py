@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["list_zoo", "load_model"]
 
 _ZOO = "zoo:"
-_FORMS = "zoo:NAME, package.module:factory, file.py:factory, FILE.onnx or FILE.pt2"
+_FORMS = "zoo:NAME, package.module:factory, file.py:factory, FILE.onnx, FILE.pt2 or FILE.ein"
 
 
 def load_model(
@@ -124,9 +124,18 @@ def _import_pt2(path: Path, options: ImportOptions) -> EinsumGraph:
     return import_pt2(path, options=options)
 
 
+def _import_ein(path: Path, options: ImportOptions) -> EinsumGraph:
+    from fuseflow.cli.kernels import import_kernel
+
+    _refuse("--input-shape", options.input_shapes, str(path))
+    _refuse("--sidecar", dict.fromkeys(map(str, options.sidecar)), str(path))
+    return import_kernel(path, options)
+
+
 _READERS: Mapping[str, Callable[[Path, ImportOptions], EinsumGraph]] = {
     ".onnx": _import_onnx,
     ".pt2": _import_pt2,
+    ".ein": _import_ein,
 }
 
 
