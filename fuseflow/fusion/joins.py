@@ -60,6 +60,7 @@ class Joiner:
         keep = _keep_text(condition, [*deciding, *others])
         if keep is not None:
             return self._emit(keep, [*deciding, *others], shape, name)
+        assert others, "conditions are widened before they need a larger table"
         crd, passed = self.join(condition, deciding, every_coordinate, shape, name)
         met = Participant(frozenset(), crd, tuple(passed.values()))
         crd, looked_up = self._emit("left", [met, *others], shape, name)
@@ -102,7 +103,8 @@ def _keep_text(condition: Condition, inputs: Sequence[Participant]) -> str | Non
     """
     count = len(inputs)
     number = {atom: n for n, part in enumerate(inputs) for atom in part.atoms}
-    clauses = {frozenset(number[atom] for atom in clause) for clause in condition}
+    mapped = {frozenset(number[atom] for atom in clause) for clause in condition}
+    clauses = {clause for clause in mapped if not any(other < clause for other in mapped)}
     if clauses == {frozenset(range(count))}:
         return "intersect"
     if clauses == {frozenset({n}) for n in range(count)}:
