@@ -141,7 +141,21 @@ def _attempt_export(
 
     with torch.no_grad(), quiet():
         program: ExportedProgram = torch.export.export(module, args, kwargs, strict=False)
-        return decompose_unsupported(program.run_decompositions({}))
+        return decompose_unsupported(_functional(program))
+
+
+def _functional(program: ExportedProgram) -> ExportedProgram:
+    """Return a program without operators that write into their operands.
+
+    torch cannot trace some sparse operators a second time; a graph that has them is taken as it is.
+    """
+    try:
+        functional: ExportedProgram = program.run_decompositions({})
+    except Exception:
+        if not any("sparse" in str(node.target) for node in program.graph.nodes):
+            raise
+        return program
+    return functional
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from fuseflow.frontend.torch_activations import ACTIVATION_RULES
 from fuseflow.frontend.torch_args import Call, Rule
 from fuseflow.frontend.torch_messages import MESSAGE_RULES
 from fuseflow.frontend.torch_shapes import SHAPE_RULES
+from fuseflow.frontend.torch_sparse import SPARSE_RULES
 from fuseflow.ir.einsum import Role
 
 __all__ = ["RULES"]
@@ -320,6 +321,7 @@ RULES: Mapping[str, Rule] = {
     **SHAPE_RULES,
     **ACTIVATION_RULES,
     **MESSAGE_RULES,
+    **SPARSE_RULES,
     **{name: _unary(fn) for name, fn in UNARY.items()},
     "_log_softmax": _log_softmax,
     "_native_batch_norm_legit_no_training": lambda call: (_batch_norm(call),),
