@@ -159,6 +159,7 @@ cdef class Binder:
         s.parents = params.parents
         s.segments = _ints(params.segments, self.keep)
         s.coordinates = _ints(params.coordinates, self.keep)
+        s.stored = 0 if params.coordinates is None else len(params.coordinates)
 
     def _bind_full(self, params):
         cdef ScanState* s = <ScanState*> _take(self.u, sizeof(ScanState))

@@ -5,9 +5,9 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.bundles cimport (
-    BUNDLE_LENGTH, BUNDLE_LISTS, BUNDLE_VALUES, Span, begin_span, close_marks, cut_span, drop_span,
-    fire_span,
-    forward_span, new_marks, outer_in_time, send_span, sent_span, span_of,
+    BUNDLE_LENGTH, BUNDLE_LISTS, BUNDLE_VALUES, STRIDE, Span, begin_span, close_marks, cut_span,
+    drop_span, fill_range, fire_span, forward_span, new_marks, outer_in_time, send_span, sent_span,
+    span_of,
 )
 from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
@@ -141,18 +141,31 @@ cdef void _send_coordinates(ScanState* s, Chan* c, Span* span, bint joined) noex
         e.step = 0
         sent_span(c, e, span, NULL)
         return
-    place = <int64_t*> block_space(c, span.values * sizeof(int64_t))
+    place = <int64_t*> block_space(c, (span.values + STRIDE) * sizeof(int64_t))
     for i in range(span.lists):
-        memcpy(place + done, s.coordinates + s.places[i], n * sizeof(int64_t))
+        _copy_list(place + done, s.coordinates + s.places[i], n, s.stored - s.places[i])
         done += n
         n = s.marks[i].n
     _send_array(c, place, c.current, span)
 
 
+cdef inline void _copy_list(int64_t* place, const int64_t* source, int64_t n,
+                            int64_t readable) noexcept nogil:
+    """Copy n coordinates in whole strides as far as they can be read."""
+    cdef int64_t i = 0, k
+    while i + STRIDE <= readable:
+        for k in range(STRIDE):
+            place[i + k] = source[i + k]
+        i += STRIDE
+        if i >= n:
+            return
+    memcpy(place + i, source + i, (n - i) * sizeof(int64_t))
+
+
 cdef void _send_positions(ScanState* s, Chan* c, Span* span, bint joined) noexcept nogil:
     cdef Entry* e
     cdef int64_t* place
-    cdef int64_t n = span.n, done = 0, k
+    cdef int64_t n = span.n, done = 0
     cdef int32_t i
     if joined:
         e = send_span(c, RANGE, span)
@@ -160,10 +173,9 @@ cdef void _send_positions(ScanState* s, Chan* c, Span* span, bint joined) noexce
         e.step = 1
         sent_span(c, e, span, NULL)
         return
-    place = <int64_t*> block_space(c, span.values * sizeof(int64_t))
+    place = <int64_t*> block_space(c, (span.values + STRIDE) * sizeof(int64_t))
     for i in range(span.lists):
-        for k in range(n):
-            place[done + k] = s.places[i] + k
+        fill_range(place + done, s.places[i], 1, n)
         done += n
         n = s.marks[i].n
     _send_array(c, place, c.current, span)

@@ -7,8 +7,8 @@ Each rule returns False, having changed nothing, if the rule by lists must take 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fuseflow.sim.engine.bundles cimport (
-    Span, begin_span, common_span, cut_span, drop_span, fire_span, forward_span, outer_in_time, send_span, sent_span,
-    span_of,
+    STRIDE, Span, begin_span, common_span, cut_span, drop_span, fill_numbers, fill_range, fire_span,
+    forward_span, outer_in_time, send_span, sent_span, span_of,
 )
 from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
@@ -148,18 +148,18 @@ cdef bint bundle_repeat(Unit* u, bint lookahead) noexcept nogil:
     clock = span.first
     values = span.values
     if is_number:
-        numbers = <float*> block_space(c, values * sizeof(float))
+        numbers = <float*> block_space(c, (values + STRIDE) * sizeof(float))
     else:
-        ints = <int64_t*> block_space(c, values * sizeof(int64_t))
+        ints = <int64_t*> block_space(c, (values + STRIDE) * sizeof(int64_t))
     n = span.n
     stop = span.ctl
     while lists < span.lists:
         if not outer_in_time(outer, clock, clock + n * span.slope, stop, lookahead):
             break
         if is_number:
-            _fill_numbers(numbers + done, head_number(outer)[0], n)
+            fill_numbers(numbers + done, head_number(outer)[0], n)
         else:
-            _fill_ints(ints + done, head_int(outer), n)
+            fill_range(ints + done, head_int(outer), 0, n)
         remove_values(outer, 1)
         if stop & 7:
             remove_ctl(outer)
@@ -180,18 +180,6 @@ cdef bint bundle_repeat(Unit* u, bint lookahead) noexcept nogil:
         _send_ints(c, ints, &span)
     drop_span(signal, &span)
     return True
-
-
-cdef inline void _fill_numbers(float* place, float value, int64_t n) noexcept nogil:
-    cdef int64_t i
-    for i in range(n):
-        place[i] = value
-
-
-cdef inline void _fill_ints(int64_t* place, int64_t value, int64_t n) noexcept nogil:
-    cdef int64_t i
-    for i in range(n):
-        place[i] = value
 
 
 cdef void _send_ints(Chan* c, int64_t* ints, Span* span) noexcept nogil:

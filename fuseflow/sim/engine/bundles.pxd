@@ -18,6 +18,7 @@ cdef enum:
     BUNDLE_VALUES = 512  # a bundle under construction ends at so many values
     BUNDLE_LISTS = 128  # or at so many lists
     BUNDLE_LENGTH = 32  # longer lists are faster as entries of their own
+    STRIDE = 8  # lists are filled in strides, which may write so far beyond their end
 
 
 cdef struct Span:
@@ -65,3 +66,25 @@ cdef inline void cut_span(Span* s, int32_t lists, int64_t values) noexcept nogil
     s.whole = s.whole and lists == s.lists
     s.lists = lists
     s.values = values
+
+
+cdef inline void fill_range(int64_t* place, int64_t first, int64_t step, int64_t n) noexcept nogil:
+    """Write first, first + step, .. in whole strides: no loop count to be guessed wrong."""
+    cdef int64_t i = 0, k
+    while True:
+        for k in range(STRIDE):
+            place[i + k] = first + (i + k) * step
+        i += STRIDE
+        if i >= n:
+            return
+
+
+cdef inline void fill_numbers(float* place, float value, int64_t n) noexcept nogil:
+    """Write a number n times, in whole strides."""
+    cdef int64_t i = 0, k
+    while True:
+        for k in range(STRIDE):
+            place[i + k] = value
+        i += STRIDE
+        if i >= n:
+            return

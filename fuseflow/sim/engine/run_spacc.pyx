@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from fuseflow.sim.engine.accumulate cimport MAX_ORDER, add_entry, leave_strip, step_spacc
 from fuseflow.sim.engine.bundles cimport Span, common_span, cut_span, drop_span, span_of
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, CTL_STOP, RANGE, Chan, Entry, entry_int, head_entry, head_int, remove_ctl,
+    ABSENT, CTL_STOP, INTS, RANGE, Chan, Entry, entry_int, head_entry, head_int, remove_ctl,
     remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport Times, arrivals, begin_drain, drain
@@ -106,9 +106,9 @@ cdef bint _combine_lists(Unit* u, SpaccState* s) noexcept nogil:
         return False
     n = span.n
     stop = span.ctl
+    if head_entry(outer).kind == ABSENT:
+        return False
     while lists < span.lists and values_left(outer) and head_entry(outer).kind != ABSENT:
-        if n and not _add_list(s, crd, done, val.data.numbers + val.step * done, val.step, n):
-            break
         peek(u, 0)
         _pass_time(u, &span, done + lists, n + 1)
         _pass_time(u, &other, done + lists, n + 1)
@@ -123,15 +123,28 @@ cdef bint _combine_lists(Unit* u, SpaccState* s) noexcept nogil:
             break
         if lists < span.lists:
             stop = <uint8_t> span.marks[lists - 1].ctl
-    if lists == 0:
-        return False
     u.flops += done * s.width
     s.open[0] = True
     s.open[1] = False
     cut_span(&span, lists, done)
+    _add_lists(u, s, crd, val, &span)
     drop_span(u.inputs[1], &span)
     drop_span(u.inputs[2], &span)
     return True
+
+
+cdef void _add_lists(Unit* u, SpaccState* s, Entry* crd, Entry* val, Span* span) noexcept nogil:
+    """Combine all values of a span: list by list where keys are neighbours, else in one loop."""
+    cdef int64_t n = span.n, done = 0
+    cdef int32_t i
+    if crd.kind == INTS and not (n >= 4 and crd.data.ints[n - 1] - crd.data.ints[0] == n - 1):
+        _combine_at(u, s, crd, 0, val.data.numbers, val.step, span.values)
+        return
+    for i in range(span.lists):
+        _combine_at(u, s, crd, done, val.data.numbers + val.step * done, val.step, n)
+        done += n
+        if i + 1 < span.lists:
+            n = span.marks[i].n
 
 
 cdef inline void _pass_time(Unit* u, Span* s, int64_t token, int64_t n) noexcept nogil:
@@ -172,14 +185,20 @@ cdef inline bint _add_list(SpaccState* s, Entry* crd, int64_t at, const float* v
 cdef bint _combine_values(Unit* u, SpaccState* s, Entry* crd, int64_t at, Entry* val,
                           int64_t val_at, int64_t n) noexcept nogil:
     """Combine n values into the entries of n coordinates; False and a fault without memory."""
+    if val.kind == ABSENT:
+        return _combine_at(u, s, crd, at, s.fill, 0, n)
+    u.flops += n * s.width
+    return _combine_at(u, s, crd, at, val.data.numbers + val.step * val_at, val.step, n)
+
+
+cdef bint _combine_at(Unit* u, SpaccState* s, Entry* crd, int64_t at, const float* values,
+                      int64_t step, int64_t n) noexcept nogil:
+    """Combine n values, `step` floats apart, into the entries of the coordinates from `at` on."""
     cdef int64_t keys[MAX_ORDER]
-    cdef int64_t i, step = 0
+    cdef int64_t i
     cdef int32_t j
-    cdef const float* values = s.fill
-    if val.kind != ABSENT:
-        values = val.data.numbers + val.step * val_at
-        step = val.step
-        u.flops += n * s.width
+    if n == 0:
+        return True
     if s.in_strip:
         if _add_list(s, crd, at, values, step, n):
             return True

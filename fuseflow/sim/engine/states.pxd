@@ -56,6 +56,7 @@ cdef struct ScanState:
     int64_t parents  # bound of the references, -1 for full, which takes any element
     const int64_t* segments
     const int64_t* coordinates
+    int64_t stored  # coordinates of the level
     int64_t at  # position in the fiber under way
     int64_t end
     int64_t origin  # dense: position of coordinate 0
