@@ -80,6 +80,13 @@ def _add_choices(parser: Parser) -> None:
         help="deal these indices to N lanes each, in every kernel that has them",
     )
     parser.add_argument(
+        "--block",
+        default="",
+        metavar="N or INDEX=N,...",
+        help="split indices of the model into tiles of N elements, which travel as one token; N "
+        "alone splits every index that is at least that long",
+    )
+    parser.add_argument(
         "--iteration",
         choices=("factored", "global"),
         help="give each operation loops of its own (the default), or all of a chain of products "
@@ -216,7 +223,8 @@ def _options(context: Context) -> FuseOptions:
         strategy=Strategy(args.strategy) if args.strategy else None,
         order=tuple(_names("--order", args.order)),
         recompute=args.recompute,
-        parallel=tuple(_lanes(args.parallelize)),
+        parallel=tuple(_sizes("--parallelize", args.parallelize)),
+        block=tuple(_sizes("--block", args.block, everywhere="*")),
         iteration=Iteration(args.iteration) if args.iteration else None,
         schedule=schedule,
     )
@@ -230,16 +238,17 @@ def _names(option: str, text: str) -> list[str]:
     return names
 
 
-def _lanes(text: str) -> list[tuple[str, int]]:
-    """Read INDEX=N,INDEX=N."""
-    lanes: list[tuple[str, int]] = []
-    for part in _names("--parallelize", text):
-        name, _, number = (piece.strip() for piece in part.rpartition("="))
+def _sizes(option: str, text: str, everywhere: str = "") -> list[tuple[str, int]]:
+    """Read INDEX=N,INDEX=N; N alone is for the name `everywhere`, where that makes sense."""
+    sizes: list[tuple[str, int]] = []
+    for part in _names(option, text):
+        name, equals, number = (piece.strip() for piece in part.rpartition("="))
+        name = name if equals else everywhere
         if not name or not number.isascii() or not number.isdigit() or int(number) < 1:
             raise UsageError(
                 "U002 bad-option",
-                f'--parallelize "{part}" is not of the form INDEX=N',
-                fix="N is the number of lanes, at least 1",
+                f'{option} "{part}" is not of the form INDEX=N',
+                fix="N is a whole number of at least 1",
             )
-        lanes.append((name, int(number)))
-    return lanes
+        sizes.append((name, int(number)))
+    return sizes

@@ -24,7 +24,8 @@ from fuseflow.fusion.passes_show import (
 from fuseflow.fusion.plan import Context, Planned, StorageConflictError
 from fuseflow.fusion.regions import live_einsums, partition
 from fuseflow.fusion.schedule_assoc import apply_associations, cheapest_associations
-from fuseflow.fusion.schedule_bind import Bindings, Bound, bind_associations, bind_schedule
+from fuseflow.fusion.schedule_bind import Bindings, Bound, bind_rewrites, bind_schedule
+from fuseflow.fusion.schedule_block import apply_blocks
 from fuseflow.fusion.schedule_machine import deal_to_lanes, size_channels
 from fuseflow.fusion.schedule_resolved import Decisions, notes_of, resolve
 from fuseflow.fusion.schedule_select import unknown
@@ -32,7 +33,7 @@ from fuseflow.fusion.schedule_store import apply_formats
 from fuseflow.fusion.support import compute_fills
 from fuseflow.ir.dataflow import DataflowProgram
 from fuseflow.ir.einsum import EinsumGraph, Role, Value
-from fuseflow.ir.schedule import Schedule, Strategy
+from fuseflow.ir.schedule import Assoc, Block, Schedule, Strategy
 from fuseflow.ir.schedule_text import format_schedule
 from fuseflow.ir.tensor import dense_format
 from fuseflow.ir.verify_dataflow import verify_program
@@ -50,14 +51,16 @@ RECOMPUTE_BUDGET = {Strategy.UNFUSED: 1.0, Strategy.LAYER: 1.0, Strategy.FULL: 1
 class State:
     """What passes work on; each fills in its part.
 
-    `graph` and `schedule` are given; `associations` were applied to the graph; `bindings` is the
-    schedule in terms of the graph; `tasks` are the groups; `plans` the kernels with the decisions
-    behind them; `program` the result.
+    `graph` and `schedule` are given; `rewrites` were applied to the graph, and `added` operations
+    to it, each with the one it belongs to; `bindings` is the schedule in terms of the graph;
+    `tasks` are the groups; `plans` the kernels with the decisions behind them; `program` the
+    result.
     """
 
     graph: EinsumGraph
     schedule: Schedule
-    associations: tuple[Bound, ...] = ()
+    rewrites: tuple[Bound, ...] = ()
+    added: dict[str, str] = field(default_factory=dict)
     bindings: Bindings = field(default_factory=Bindings)
     tasks: list[Task] = field(default_factory=list)
     plans: list[Planned] = field(default_factory=list)
@@ -114,16 +117,23 @@ def _verify_graph(state: State) -> None:
 
 
 def _associate(state: State) -> None:
-    wanted = bind_associations(state.schedule, state.graph)
+    state.rewrites = bind_rewrites(state.schedule, state.graph)
+    wanted = tuple(bound for bound in state.rewrites if isinstance(bound.choice, Assoc))
     if state.schedule.reassociate:
         asked = {name for bound in wanted for name in bound.ops}
         cheapest = cheapest_associations(state.graph)
         wanted += tuple(bound for bound in cheapest if not bound.ops & asked)
-    state.graph, state.associations = apply_associations(state.graph, wanted)
+    state.graph, applied = apply_associations(state.graph, wanted)
+    blocks = (bound for bound in state.rewrites if isinstance(bound.choice, Block))
+    state.rewrites = (*applied, *blocks)
+
+
+def _block(state: State) -> None:
+    state.graph, state.rewrites, state.added = apply_blocks(state.graph, state.rewrites)
 
 
 def _bind(state: State) -> None:
-    state.bindings = bind_schedule(state.schedule, state.graph, state.associations)
+    state.bindings = bind_schedule(state.schedule, state.graph, state.rewrites, state.added)
 
 
 def _store(state: State) -> None:
@@ -232,6 +242,7 @@ def _verify_program(state: State) -> None:
 PASSES: tuple[Pass, ...] = (
     Pass("verify-graph", "check the rules of einsum graphs", _verify_graph, show_graph),
     Pass("associate", "regroup chains of products, if asked to", _associate, show_graph),
+    Pass("block", "split indices into tiles, if asked to", _block, show_graph),
     Pass("bind-schedule", "find what the schedule names", _bind, show_bindings),
     Pass("store", "store tensors in the formats asked for", _store, show_graph),
     Pass("group", "decide which operations are fused", _group, show_groups),

@@ -10,10 +10,12 @@ from fuseflow.fusion.plan import Planned
 from fuseflow.ir.dataflow import DataflowProgram
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.schedule import (
+    Block,
     Choice,
     Directive,
     Glob,
     IndexRef,
+    IndexTile,
     Iterate,
     Iteration,
     Order,
@@ -32,13 +34,15 @@ class FuseOptions:
 
     `strategy` None is that of the schedule, else unfused. `order` nests indices of every kernel in
     this order, outermost first; indices that a kernel lacks are left alone there. `recompute`
-    overrides how often a value may be computed. `parallel` gives indices a number of lanes.
+    overrides how often a value may be computed. `parallel` gives indices a number of lanes, `block`
+    the extent of a tile; the name "*" stands for every index that is at least that long.
     """
 
     strategy: Strategy | None = None
     order: tuple[str, ...] = ()
     recompute: float | None = None
     parallel: tuple[tuple[str, int], ...] = ()
+    block: tuple[tuple[str, int], ...] = ()
     iteration: Iteration | None = None
     schedule: Schedule | None = None
 
@@ -97,6 +101,8 @@ def make_schedule(options: FuseOptions) -> Schedule:
     if options.iteration is not None:
         choices.append(Iterate(options.iteration))
     choices += [Parallel(_reference(index), factor) for index, factor in options.parallel]
+    if options.block:
+        choices.append(Block(tuple(IndexTile(_reference(i), n) for i, n in options.block)))
     if not choices:
         return schedule
     everywhere = Scoped(Glob("*"), tuple(map(Directive, choices)))

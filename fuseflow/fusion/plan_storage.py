@@ -21,8 +21,10 @@ __all__ = ["copy_leaves", "free_leaf", "permuted_leaves"]
 
 def free_leaf(leaf: View) -> None:
     """Let a leaf follow any order: its copy has the same entries, all levels compressed."""
+    assert leaf.format is not None
     order = len(leaf.binding)
-    leaf.format = Format((LevelFormat.COMPRESSED,) * order, tuple(range(order)))
+    levels = (LevelFormat.COMPRESSED,) * order
+    leaf.format = Format(levels, tuple(range(order)), leaf.format.tile)
 
 
 def permuted_leaves(graph: ViewGraph, values: Mapping[str, Value], wishes: Wishes) -> set[View]:

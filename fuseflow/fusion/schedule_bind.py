@@ -7,7 +7,7 @@ out when the kernel is planned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fuseflow.errors import Location, ScheduleError
@@ -31,7 +31,10 @@ from fuseflow.ir.schedule import (
     ValueRoute,
 )
 
-__all__ = ["Bindings", "Bound", "Group", "bind_associations", "bind_schedule"]
+__all__ = ["Bindings", "Bound", "Group", "bind_rewrites", "bind_schedule"]
+
+# What changes the graph itself, before anything is fused.
+_REWRITES = (Assoc, Block)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +63,29 @@ class Bindings:
     budget: Budget = field(default_factory=Budget)
 
 
-def bind_associations(schedule: Schedule, graph: EinsumGraph) -> tuple[Bound, ...]:
+def bind_rewrites(schedule: Schedule, graph: EinsumGraph) -> tuple[Bound, ...]:
     """Return the directives that rewrite the graph, which comes before everything else.
 
     Raises:
         ScheduleError: P011 for a name that does not exist.
     """
-    found = _directives(schedule, graph)
-    return tuple(bound for bound in found if isinstance(bound.choice, Assoc))
+    return tuple(_directives(schedule, graph, rewrites=True, added={}))
 
 
 def bind_schedule(
-    schedule: Schedule, graph: EinsumGraph, associations: tuple[Bound, ...] = ()
+    schedule: Schedule,
+    graph: EinsumGraph,
+    rewrites: tuple[Bound, ...] = (),
+    added: Mapping[str, str] | None = None,
 ) -> Bindings:
     """Find the operations, values and indices that a schedule names.
 
     Args:
         schedule: what the user wants.
-        graph: the model, as `associations` left it.
-        associations: the directives that were applied already.
+        graph: the model, as `rewrites` left it.
+        rewrites: the directives that were applied already.
+        added: operations that a rewrite added, with the one that they belong to; they go wherever
+            that goes unless they are named themselves.
 
     Raises:
         ScheduleError: P011 for a name that does not exist, P012 for what is not supported.
@@ -87,8 +94,10 @@ def bind_schedule(
     owner: dict[str, str] = {}
     for group in schedule.groups:
         owner |= dict.fromkeys(_union(group.members, graph), group.name)
-    found = _directives(schedule, graph)
-    bound = tuple(bound for bound in found if not isinstance(bound.choice, Assoc))
+    for name, original in (added or {}).items():
+        if original in owner:
+            owner.setdefault(name, owner[original])
+    bound = tuple(_directives(schedule, graph, rewrites=False, added=added or {}))
     for each in bound:
         _check(each, graph)
     order = [op.name for op in graph.einsums if op.name in owner]
@@ -96,7 +105,7 @@ def bind_schedule(
         Group(group.name, tuple(name for name in order if owner[name] == group.name))
         for group in schedule.groups
     )
-    return Bindings(tuple(g for g in groups if g.ops), associations + bound, schedule.budget)
+    return Bindings(tuple(g for g in groups if g.ops), rewrites + bound, schedule.budget)
 
 
 def _union(selectors: Iterable[Selector], graph: EinsumGraph) -> frozenset[str]:
@@ -110,14 +119,22 @@ def _union(selectors: Iterable[Selector], graph: EinsumGraph) -> frozenset[str]:
     return frozenset(found)
 
 
-def _directives(schedule: Schedule, graph: EinsumGraph) -> Iterator[Bound]:
-    """Yield all directives with their operations: those of groups, then those without."""
+def _directives(
+    schedule: Schedule, graph: EinsumGraph, *, rewrites: bool, added: Mapping[str, str]
+) -> Iterator[Bound]:
+    """Yield the directives that rewrite, or the others: those of groups, then those without.
+
+    Operations are looked up only where there is such a directive, since the other kind may name
+    what does not exist yet.
+    """
     bodies = [(group.members, group.directives) for group in schedule.groups]
     bodies += [((scoped.target,), scoped.directives) for scoped in schedule.scoped]
     for selectors, directives in bodies:
-        ops = _union(selectors, graph)
-        for directive in directives:
-            yield Bound(ops, directive.choice, directive.reason)
+        wanted = [d for d in directives if isinstance(d.choice, _REWRITES) == rewrites]
+        if wanted:
+            ops = _union(selectors, graph)
+            ops |= {name for name, original in added.items() if original in ops}
+            yield from (Bound(ops, d.choice, d.reason) for d in wanted)
 
 
 def _check(bound: Bound, graph: EinsumGraph) -> None:
@@ -135,10 +152,12 @@ def _check_budget(budget: Budget) -> None:
 
 def _check_supported(choice: Choice) -> None:
     match choice:
-        case Block():
-            raise ScheduleError("P012", "block: tiles of indices are not supported yet")
         case Store(tile=tile) if tile:
-            raise ScheduleError("P012", "format: tiles of values are not supported yet")
+            raise ScheduleError(
+                "P012",
+                "format: the tile of a value follows from the tiles of its indices",
+                fix="write block INDEX:N",
+            )
         case Parallel(join=JoinPoint.LATE):
             raise ScheduleError(
                 "P012",
@@ -183,8 +202,6 @@ def _indices(choice: Choice) -> tuple[IndexRef, ...]:
             return chain
         case Parallel(index=index):
             return (index,)
-        case Block(tiles=tiles):
-            return tuple(tile.index for tile in tiles)
         case Store(modes=modes):
             return modes
         case Permute(order=order):

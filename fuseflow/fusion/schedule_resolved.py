@@ -16,6 +16,7 @@ from fuseflow.fusion.schedule_region import find_class
 from fuseflow.ir.einsum import Einsum, EinsumGraph
 from fuseflow.ir.schedule import (
     Assoc,
+    Block,
     Directive,
     Fifo,
     FuseGroup,
@@ -95,7 +96,7 @@ def _scoped(plans: Sequence[Planned], decisions: Decisions) -> Iterator[Scoped]:
             isinstance(bound.choice, Store)
             and decisions.graph.values[bound.choice.tensor].tensor is not None
         )
-        if is_constant or isinstance(bound.choice, Assoc):
+        if is_constant or isinstance(bound.choice, (Assoc, Block)):
             yield _alone(bound, decisions.graph)
     for planned in plans:
         if planned.wishes.joint != frozenset(planned.kernel.einsums):

@@ -35,7 +35,7 @@ def _stored(graph: EinsumGraph, bound: Bound, store: Store) -> Value:
     natural = tuple(range(len(store.levels)))
     modes = store.modes
     order = find_modes(store.tensor, modes, bound.ops, graph.einsums) if modes else natural
-    fmt = Format(store.levels, order)
+    fmt = Format(store.levels, order, value.tile)
     if value.tensor is not None:
         return _with_data(value, value.tensor, fmt, store.fill)
     if store.fill is not None:

@@ -12,7 +12,7 @@ A name is a bare word where that is unambiguous, else it stands in double quotes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fuseflow.ir.schedule import (
     Assoc,
@@ -45,6 +45,7 @@ __all__ = ["BUDGET_KEYS", "WORD", "format_schedule", "quote"]
 # A single dot or hyphen is part of a word; "..", "->" and all other punctuation end it.
 WORD = re.compile(r'(?:[^\s,;:{}()\[\]#"=.\\-]|\.(?!\.)|-(?!>))+')
 BUDGET_KEYS = tuple(Budget.__dataclass_fields__)
+LINE = 98
 # Words that start something else where a name may stand.
 _RESERVED = frozenset({"not", "only"})
 
@@ -77,9 +78,21 @@ def _statements(schedule: Schedule) -> Iterable[str]:
 
 
 def _group(group: FuseGroup) -> str:
-    members = ", ".join(map(_selector, group.members))
+    members = _wrap(f"fuse {quote(group.name)} = ", list(map(_selector, group.members)))
     body = f" {_body(group.directives)}" if group.directives else ""
-    return f"fuse {quote(group.name)} = {members}{body}"
+    return f"{members}{body}"
+
+
+def _wrap(start: str, items: Sequence[str]) -> str:
+    """Return a list of items in lines that are not longer than they need be."""
+    lines = [start + items[0]]
+    for item in items[1:]:
+        if len(lines[-1]) + len(item) + 2 > LINE:
+            lines[-1] += ","
+            lines.append(f"    {item}")
+        else:
+            lines[-1] += f", {item}"
+    return "\n".join(lines)
 
 
 def _scoped(scoped: Scoped) -> str:

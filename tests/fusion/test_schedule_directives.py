@@ -8,10 +8,11 @@ import pytest
 from fuseflow.errors import ScheduleError
 from fuseflow.fusion import Fused, FuseOptions, plan_graph
 from fuseflow.fusion.schedule_bind import bind_schedule
-from fuseflow.ir.dataflow import Op
+from fuseflow.ir.dataflow import DataflowProgram, Op
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.schedule_parse import parse_schedule
 from fuseflow.ir.testing import make_graph, sparse_array
+from fuseflow.sim import simulate
 from tests.fusion.checks import assert_computes
 
 CSR = "dense,compressed"
@@ -37,6 +38,7 @@ def network() -> EinsumGraph:
             "W1": rng.normal(size=(5, 4)),
             "W2": rng.normal(size=(4, 3)),
         },
+        references=True,
     )
 
 
@@ -117,6 +119,7 @@ def test_selectors_reach_operations(selector: str, ops: set[str]) -> None:
         ("for T1 { order T9.z -> i; };", "T2"),
         ("for T1 { format A [dense, dense] modes (i, z); };", None),
         ("for U1 { assoc (A Y) W1; };", None),
+        ("for T1 { block m:2; };", "k"),
     ],
 )
 def test_what_does_not_exist_is_an_error_with_the_closest_name(text: str, near: str | None) -> None:
@@ -134,6 +137,7 @@ def test_a_group_that_others_run_through_is_refused() -> None:
     ("text", "word"),
     [
         ("for T1 { value T1 replay; };", "replay"),
+        ("for T1 { format H [dense, dense, block(2, 2)]; };", "tile"),
         ("for T1 { value T1 buffer; };", "buffer"),
         ("for T1 { parallel i by 2 join late; };", "late"),
         ("for T1 { format H [dense, dense] fill 1; };", "fill"),
@@ -283,6 +287,34 @@ def test_channels_get_the_capacity_asked_for() -> None:
     first, second = fused.program.kernels[:2]
     assert {stream.capacity for stream in first.streams.values()} == {7}
     assert {stream.capacity for stream in second.streams.values()} == {None}
+
+
+def simulated(text: str, graph: EinsumGraph) -> DataflowProgram:
+    """Compile under a schedule and require the references in simulation; tiles need that."""
+    program = plan_graph(graph, FuseOptions(schedule=parse_schedule(text))).program
+    report = simulate(program, engine="twin", check=True)
+    assert report.check.passed, report.check.failures
+    return program
+
+
+@pytest.mark.parametrize("strategy", ["unfused", "layer", "full"])
+def test_blocks_split_indices_of_the_model(strategy: str) -> None:
+    text = "for T1 { block i:4, j:4, k:2; }; for U2 { block n:2; };"
+    program = simulated(f"strategy {strategy}; {text}", network())
+    assert program.tensors["A"].tile == (4, 4)
+    assert program.tensors["X"].tile == (4, 2)
+
+
+def test_what_a_ragged_block_adds_stays_in_the_group() -> None:
+    text = "fuse l1 = T1 .. H { block i:4, k:3; }; fuse l2 = not T1, not U1, not H;"
+    program = simulated(text, network())
+    assert [kernel.name for kernel in program.kernels] == ["l1", "l2"]
+
+
+def test_a_star_blocks_every_index_that_is_long_enough() -> None:
+    program = simulated("for * { block *:4; };", network())
+    assert program.tensors["W1"].tile == (4, 4)
+    assert program.tensors["W2"].tile == (4, 1)
 
 
 # Iteration and association -----------------------------------------------------------------------

@@ -14,11 +14,18 @@ from fuseflow.ir.schedule_parse import parse_schedule
 from fuseflow.models import zoo
 from fuseflow.wire import Artifact, write_artifact
 
+MODELS = {
+    "gcn": {"graph": "powerlaw", "nodes": "24", "features": "6", "hidden": "4"},
+    "graphsage": {"graph": "powerlaw", "nodes": "24", "features": "6", "hidden": "4"},
+    "sae": {"input": "20", "hidden": "8", "batch": "3"},
+    "gpt": {"seq": "16", "dim": "8", "heads": "2", "ffn": "12", "block": "4"},
+}
 REFINEMENTS = {
     "plain": FuseOptions(),
     "ordered": FuseOptions(order=("outer+1", "outer")),
     "global": FuseOptions(iteration=Iteration.GLOBAL),
     "lanes": FuseOptions(parallel=(("outer", 2),)),
+    "tiles": FuseOptions(block=(("*", 3),)),
     "scheduled": FuseOptions(
         schedule=parse_schedule("reassociate on; for * { fifo 64; }; budget recompute=2;")
     ),
@@ -31,9 +38,9 @@ def stored(program: DataflowProgram) -> bytes:
     return stream.getvalue()
 
 
-@pytest.fixture(scope="module", params=zoo.names())
+@pytest.fixture(scope="module", params=MODELS)
 def model(request: pytest.FixtureRequest) -> EinsumGraph:
-    case = zoo.build(request.param, {})
+    case = zoo.build(request.param, MODELS[request.param])
     return import_torch(
         case.module,
         case.args,
@@ -41,6 +48,10 @@ def model(request: pytest.FixtureRequest) -> EinsumGraph:
         input_names=case.input_names,
         formats=case.formats,
     )
+
+
+def test_every_model_of_the_zoo_is_tried() -> None:
+    assert set(MODELS) == set(zoo.names())
 
 
 @pytest.mark.parametrize("strategy", Strategy)
