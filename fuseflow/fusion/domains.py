@@ -23,7 +23,15 @@ from fuseflow.fusion.support import Fills
 from fuseflow.fusion.tuples import IllegalOrderError, Nest
 from fuseflow.fusion.views import View, ViewGraph
 
-__all__ = ["EVERYTHING", "Atom", "Condition", "Domains", "compute_domains", "implies"]
+__all__ = [
+    "EVERYTHING",
+    "JOIN_INPUTS",
+    "Atom",
+    "Condition",
+    "Domains",
+    "compute_domains",
+    "implies",
+]
 
 Atom = tuple[View, str]
 Condition = frozenset[frozenset[Atom]]
@@ -31,9 +39,9 @@ Condition = frozenset[frozenset[Atom]]
 EVERYTHING: Condition = frozenset({frozenset()})
 NOTHING: Condition = frozenset()
 
-# A join that is neither an intersection nor a union has a table over which inputs are present; it
-# doubles with every input. Conditions on more atoms than this are widened until none is needed.
-MIXED_ATOMS = 8
+# Inputs that one join may have. A join that is neither an intersection nor a union is a table over
+# which of them are present, and cannot be split: conditions that mix more atoms are widened.
+JOIN_INPUTS = 8
 
 
 def either(conditions: Iterable[Condition]) -> Condition:
@@ -65,7 +73,7 @@ def _meet(first: Condition, second: Condition) -> Condition:
 
 def _is_mixed(clauses: Condition) -> bool:
     """Return True if a join of these clauses would need a table that is too large."""
-    return len(clauses) > 1 and len(frozenset().union(*clauses)) > MIXED_ATOMS
+    return len(clauses) > 1 and len(frozenset().union(*clauses)) > JOIN_INPUTS
 
 
 def _size(condition: Condition) -> tuple[int, int, list[tuple[int, str]]]:

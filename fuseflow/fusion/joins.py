@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fuseflow.fusion.domains import EVERYTHING, MIXED_ATOMS, Atom, Condition
+from fuseflow.fusion.domains import EVERYTHING, JOIN_INPUTS, Atom, Condition
 from fuseflow.fusion.emit import GraphBuilder, Shape, Wire
 from fuseflow.ir.dataflow import JoinAttrs, Op
 
@@ -61,10 +61,8 @@ class Joiner:
         if keep is not None:
             return self._emit(keep, [*deciding, *others], shape, name)
         assert others, "conditions are widened before they need a larger table"
-        crd, passed = self.join(condition, deciding, every_coordinate, shape, name)
-        met = Participant(frozenset(), crd, tuple(passed.values()))
-        crd, looked_up = self._emit("left", [met, *others], shape, name)
-        return crd, looked_up | {payload: looked_up[out] for payload, out in passed.items()}
+        met = self.join(condition, deciding, every_coordinate, shape, name)
+        return self._continue("left", met, others, shape, name)
 
     def lookup(self, crd: Wire, other: Wire, payload: Wire, name: str) -> Wire:
         """Return the payload of `other` at each coordinate of `crd`, missing where it has none."""
@@ -77,6 +75,9 @@ class Joiner:
     def _emit(
         self, keep: str, inputs: Sequence[Participant], shape: Shape, name: str
     ) -> tuple[Wire, dict[Wire, Wire]]:
+        if len(inputs) > JOIN_INPUTS:
+            met = self._emit(keep, inputs[:JOIN_INPUTS], shape, name)
+            return self._continue(keep, met, inputs[JOIN_INPUTS:], shape, name)
         wires = [wire for part in inputs for wire in (part.crd, *part.payloads)]
         counts = tuple(len(part.payloads) for part in inputs)
         payloads = [(n, payload) for n, part in enumerate(inputs) for payload in part.payloads]
@@ -90,6 +91,20 @@ class Joiner:
             if payload in self.missing or not _always_present(keep, number, len(inputs)):
                 self.missing.add(out)
         return crd, passed
+
+    def _continue(
+        self,
+        keep: str,
+        met: tuple[Wire, dict[Wire, Wire]],
+        others: Sequence[Participant],
+        shape: Shape,
+        name: str,
+    ) -> tuple[Wire, dict[Wire, Wire]]:
+        """Join what has met so far with others, and follow its payloads through that."""
+        crd, passed = met
+        first = Participant(frozenset(), crd, tuple(passed.values()))
+        crd, further = self._emit(keep, [first, *others], shape, name)
+        return crd, further | {payload: further[out] for payload, out in passed.items()}
 
 
 def _decides(condition: Condition, part: Participant) -> bool:
@@ -111,7 +126,7 @@ def _keep_text(condition: Condition, inputs: Sequence[Participant]) -> str | Non
         return "union"
     if clauses == {frozenset({0})}:
         return "left"
-    if count > MIXED_ATOMS:
+    if count > JOIN_INPUTS:
         return None
     masks = [sum(1 << n for n in clause) for clause in clauses]
     return "".join(
