@@ -13,7 +13,7 @@ NATIVE  := $(wildcard proto/fuseflow/v1/*.proto) \
            $(shell find fuseflow -name '*.pyx' -o -name '*.pxd')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check venv build proto format format-check lint types layers unit slow \
+.PHONY: help demo test check venv build proto schema format format-check lint types layers unit slow \
         fuzz bench size dist clean
 
 help: ## print this list
@@ -36,6 +36,9 @@ build: $(DEV) ## refresh the compiled extensions and the protobuf code in place
 
 proto: $(DEV) ## refresh only the protobuf code in place
 	@$(BIN)/python setup.py --quiet build_proto --inplace
+
+schema: build ## record the schema as a descriptor set, for readers in other languages
+	@$(BIN)/python -m tools.update_descriptor
 
 format: $(DEV) ## rewrite the sources in the one format
 	@$(BIN)/ruff check --quiet --fix $(SOURCES) || true

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import fuseflow
 from fuseflow.cli.console import Console
 from fuseflow.cli.parser import Parser
+from fuseflow.cli.several import execute_all, write_delimited, writes_several
 from fuseflow.errors import FuseflowError, Location, UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run(
         console = Console(parser.prog, quiet=args.quiet, verbose=args.verbose)
         if hasattr(args, "output"):
             check_output(args, is_text=parser.prints_text(args))
-        return execute(Context(parser, args, console))
+        return execute_all(Context(parser, args, console), execute)
     except FuseflowError as error:
         console.error(error)
         return error.exit_code
@@ -87,12 +88,14 @@ def load(context: Context, kind: type[AnyRoot]) -> Artifact[AnyRoot]:
     return artifact
 
 
-def open_input(name: str) -> Path | BinaryIO:
-    """Return standard input for "-", else the path.
+def open_input(name: str | bytes) -> Path | BinaryIO | bytes:
+    """Return standard input for "-", else the path; one artifact of several as it is.
 
     Raises:
         UsageError: U003 if there is no such file, U004 if standard input is a terminal.
     """
+    if isinstance(name, bytes):
+        return name
     if name != "-":
         path = Path(name)
         if not path.exists():
@@ -131,6 +134,9 @@ def store(context: Context, artifact: Artifact[Any]) -> None:
     args = context.args
     if args.view:
         write_text(args.output, view_artifact(artifact, args.view))
+        return
+    if writes_several(args):
+        write_delimited(args, artifact)
         return
     target = sys.stdout.buffer if args.output == "-" else Path(args.output)
     write_artifact(artifact, target, limit=args.data_limit, folder=_data_folder(args))

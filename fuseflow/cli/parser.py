@@ -16,7 +16,10 @@ from typing import Any, NoReturn
 import fuseflow
 from fuseflow.errors import UsageError
 
-__all__ = ["Parser", "mebibytes"]
+__all__ = ["SEVERAL", "Parser", "mebibytes"]
+
+SEVERAL = ".pbs"
+"""How the name of a file ends that holds several artifacts."""
 
 EPILOG = """exit codes: 0 done; 1 the model, graph or result is wrong; 2 the command is wrong;
 3 deadlock or limit of the simulation; 70 a bug"""
@@ -55,6 +58,12 @@ class Parser(argparse.ArgumentParser):
             help="print details, and the traceback of a bug",
         )
         self.add_incidental("--version", action="version", version=version)
+        self.add_incidental(
+            "--delimited",
+            action="store_true",
+            help="read and write several artifacts, each with its length in front; files that end "
+            f"in {SEVERAL} hold such",
+        )
 
     def add_incidental(self, *names: str, **options: Any) -> None:
         """Add an argument that does not decide the result; see `canonical`."""

@@ -21,6 +21,7 @@ from fuseflow.wire.artifact import (
     write_artifact,
 )
 from fuseflow.wire.files import replace_file
+from fuseflow.wire.framing import delimit, iterate_delimited
 from fuseflow.wire.hardware import format_hardware, parse_hardware, read_hardware
 from fuseflow.wire.header import Provenance, StageRecord
 from fuseflow.wire.rules import WIRE_RULES
@@ -34,7 +35,9 @@ __all__ = [
     "Root",
     "Source",
     "StageRecord",
+    "delimit",
     "format_hardware",
+    "iterate_delimited",
     "parse_hardware",
     "read_any_artifact",
     "read_artifact",

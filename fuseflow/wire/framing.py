@@ -4,19 +4,31 @@
 An artifact is a serialized root message whose header field comes first. Protobuf itself cannot
 tell a message that is cut between two fields from a shorter one, nor two messages in a row from
 one; the content hash in the header can. It covers all bytes behind the header field.
+
+Several artifacts in one stream each have their length in front, as a varint.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import string
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from google.protobuf.message import DecodeError
 
 from fuseflow.errors import WireError
 from fuseflow.v1 import common_pb2 as pb
 
-__all__ = ["HEADER_TAG", "check_hash", "join_header", "split_header"]
+__all__ = [
+    "HEADER_TAG",
+    "check_hash",
+    "delimit",
+    "iterate_delimited",
+    "join_header",
+    "split_header",
+]
 
 # Tag of field 1 with a length.
 HEADER_TAG = b"\x0a"
@@ -32,6 +44,7 @@ _ONNX_FIRST_TAG = 0x08
 _ONNX_NEXT_TAGS = frozenset({0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42})
 _TEXT = frozenset(string.printable.encode())
 _SNIFFED = 256
+_CHUNK = 1 << 20
 
 
 def join_header(header: pb.Header) -> bytes:
@@ -45,7 +58,7 @@ def split_header(data: bytes) -> tuple[pb.Header, memoryview]:
 
     Raises:
         WireError: W001 if there are no bytes, W002 if they are something else, W005 if they end
-            within the header.
+            within the header, W012 if they are artifacts with lengths.
     """
     if not data:
         raise WireError("W001", "no input; did the previous stage fail?")
@@ -62,6 +75,31 @@ def split_header(data: bytes) -> tuple[pb.Header, memoryview]:
     if end > len(data):
         raise _cut_off()
     return header, memoryview(data)[end:]
+
+
+def delimit(data: bytes) -> bytes:
+    """Return an artifact as one of several: its length as a varint, then its bytes."""
+    return _encode_varint(len(data)) + data
+
+
+def iterate_delimited(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the artifacts of a stream of several, each as soon as it is complete.
+
+    Raises:
+        WireError: W001 if the stream is empty, W005 if it ends within an artifact, W012 if its
+            lengths do not lead from one artifact to the next.
+    """
+    count = 0
+    while (length := _read_length(file)) is not None:
+        count += 1
+        data = _read_exactly(file, length)
+        if not data.startswith(HEADER_TAG) or not _has_header(data):
+            raise _not_delimited(count)
+        if len(data) < length:
+            raise _cut_off()
+        yield data
+    if not count:
+        raise WireError("W001", "no input; did the previous stage fail?")
 
 
 def check_hash(header: pb.Header, content: memoryview) -> tuple[str, ...]:
@@ -81,11 +119,60 @@ def check_hash(header: pb.Header, content: memoryview) -> tuple[str, ...]:
     return ()
 
 
+def _read_length(file: BinaryIO) -> int | None:
+    """Return the length in front of the next artifact, None at the end of the stream."""
+    number = 0
+    for count in range(10):
+        byte = file.read(1)
+        if not byte:
+            if count:
+                raise _cut_off()
+            return None
+        number |= (byte[0] & 0x7F) << (7 * count)
+        if byte[0] < 0x80:
+            return number
+    raise _not_delimited(1)
+
+
+def _read_exactly(file: BinaryIO, length: int) -> bytes:
+    """Return that many bytes, or what is left; a pipe hands out less than it is asked for."""
+    parts: list[bytes] = []
+    while length > 0 and (part := file.read(min(length, _CHUNK))):
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def _has_header(data: bytes) -> bool:
+    try:
+        split_header(data)
+    except WireError as error:
+        return error.rule == "W005"  # cut off behind a header that can be read
+    return True
+
+
+def _not_delimited(count: int) -> WireError:
+    fix = "leave --delimited out" if count == 1 else "make the stream again"
+    message = f"artifact {count} of the stream is none: these are no artifacts with lengths"
+    return WireError("W012", message, fix=fix)
+
+
+def _is_delimited(data: bytes) -> bool:
+    """Return whether bytes start with a length and an artifact of that length."""
+    try:
+        next(iterate_delimited(io.BytesIO(data)))
+    except WireError:
+        return False
+    return True
+
+
 def _cut_off() -> WireError:
     return WireError("W005", "the input is truncated", fix="make the artifact again")
 
 
 def _not_an_artifact(data: bytes) -> WireError:
+    if _is_delimited(data):
+        return WireError("W012", "these are artifacts with lengths", fix="add --delimited")
     for magic, what, fix in _FIRST_BYTES:
         if data.startswith(magic):
             return WireError("W002", f"this is {what}, not an artifact of fuseflow", fix=fix)

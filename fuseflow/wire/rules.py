@@ -23,6 +23,8 @@ WIRE_RULES: Mapping[str, str] = {
     "W009": "an artifact stays below 2 GiB",
     "W010": "names and ids are unique",
     "W011": "a text view or a configuration file follows the schema",
+    "W012": "artifacts in one stream each have their length in front, if and only if that is asked "
+    "for",
 }
 
 
