@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fuseflow.fusion.views import View, ViewGraph
+from fuseflow.ir.dataflow import MAX_DEPTH
 
 __all__ = ["IllegalOrderError", "Nest", "build_nests"]
 
@@ -56,8 +57,8 @@ def build_nests(
         joint: names of the operations that run in all loops of their consumers, needed or not.
 
     Raises:
-        IllegalOrderError: if consumers disagree on a context, or if a reduced class does not lie
-            inside the classes under which its result is needed.
+        IllegalOrderError: if consumers disagree on a context, if a reduced class does not lie
+            inside the classes under which its result is needed, or if loops nest too deep.
     """
     position = {name: p for p, name in enumerate(order)}
     nests: dict[View, Nest] = {}
@@ -100,6 +101,9 @@ def _nest(
     view: View, context: frozenset[str], nests: Mapping[View, Nest], position: Mapping[str, int]
 ) -> Nest:
     full = tuple(sorted(view.own | context, key=position.__getitem__))
+    if len(full) > MAX_DEPTH:
+        reason = f"it runs in {len(full)} nested loops, and streams nest at most {MAX_DEPTH} deep"
+        raise IllegalOrderError(view.value, reason)
     for r in view.reduced:
         shared = any(r in nests[consumer].full for consumer in view.consumers)
         needed = [v for v in view.binding if position[v] > position[r]]

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from fuseflow.ir.einsum import Output, Value
 
 __all__ = [
+    "MAX_DEPTH",
     "AluAttrs",
     "ArrayAttrs",
     "BroadcastAttrs",
@@ -47,6 +48,10 @@ __all__ = [
     "ValDropAttrs",
     "ValWriteAttrs",
 ]
+
+
+# How deep streams nest: the token that closes a list names one of eight levels.
+MAX_DEPTH = 8
 
 
 class StreamKind(enum.StrEnum):

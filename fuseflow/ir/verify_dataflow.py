@@ -15,7 +15,14 @@ import numpy as np
 
 from fuseflow.errors import Finding, GraphError, Location
 from fuseflow.ir import dataflow as df
-from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram, Node, Stream, StreamKind
+from fuseflow.ir.dataflow import (
+    MAX_DEPTH,
+    DataflowGraph,
+    DataflowProgram,
+    Node,
+    Stream,
+    StreamKind,
+)
 from fuseflow.ir.einsum import Value
 from fuseflow.ir.verify_access import check_references
 from fuseflow.ir.verify_nodes import (
@@ -35,7 +42,8 @@ RULES: Mapping[str, str] = {
     "D002": "a stream has one producer and one consumer; fan-out is a broadcast",
     "D003": "a node has the ports of its op, and those that are not optional are connected",
     "D004": "a stream has a kind that the port takes, and that of the input it copies",
-    "D005": "depths of the streams of a node differ as its op says; coordinates are in a list",
+    "D005": "the depths of a node's streams differ as its op says, and none is above 8; "
+    "coordinates are in a list",
     "D006": "streams read together are nested in the same indices, and what comes out follows",
     "D007": "streams read together have the same domain at each index, where domains are known",
     "D008": "a kernel has no cycle",
@@ -126,6 +134,8 @@ def _stream(kernel: DataflowGraph, stream: Stream) -> Iterator[Finding]:
     what = f"stream {stream.id}"
     if stream.kind is StreamKind.CRD and not stream.indices:
         yield Finding("D005", f"{what} carries coordinates at depth 0", where)
+    if stream.depth > MAX_DEPTH:
+        yield Finding("D005", f"{what} is {stream.depth} deep, and {MAX_DEPTH} is the limit", where)
     for name in _repeated(stream.indices):
         yield Finding("D006", f"{what} is nested in index {name!r} twice", where)
     if len(stream.domains) not in (0, stream.depth):

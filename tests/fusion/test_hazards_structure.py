@@ -14,17 +14,18 @@ import sys
 import numpy as np
 import pytest
 
-from fuseflow.errors import ModelError
+from fuseflow.errors import ModelError, ScheduleError
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.fusion.regions import make_region
 from fuseflow.fusion.views import build_views
 from fuseflow.ir.dataflow import AluAttrs, DataflowGraph, Node, Op, SpaccAttrs
 from fuseflow.ir.einsum import EinsumGraph
-from fuseflow.ir.testing import make_graph, sparse_array
+from fuseflow.ir.testing import TensorSpec, make_graph, sparse_array
 from tests.fusion.checks import (
     assert_computes,
     assert_denotes,
     assert_every_order,
+    assert_simulates,
     stored_values,
 )
 from tests.fusion.examples import lower
@@ -301,9 +302,9 @@ def test_hazard_h29_accumulator_without_entries(levels: str, present: list[int])
 COMPILE = """
 import hashlib, io
 import numpy as np
-from fuseflow.errors import ModelError
+from fuseflow.errors import ModelError, ScheduleError
 from fuseflow.fusion import FuseOptions, Strategy, fuse
-from fuseflow.ir.testing import make_graph, sparse_array
+from fuseflow.ir.testing import TensorSpec, make_graph, sparse_array
 from fuseflow.wire import Artifact, write_artifact
 rng = np.random.default_rng(0)
 graph = make_graph(
@@ -359,3 +360,30 @@ def test_hazard_h37_accumulators_of_order_three() -> None:
     (accumulator,) = nodes(lower(graph, "r", "i", "j", "k"), Op.SPACC)
     assert isinstance(accumulator.attrs, SpaccAttrs)
     assert accumulator.attrs.order == 3
+
+
+def nested_products(layers: int) -> tuple[EinsumGraph, tuple[str, ...]]:
+    """A chain of products, and the order that computes each one anew for the next."""
+    rng = np.random.default_rng(5)
+    tensors: dict[str, TensorSpec] = {"h0": sparse_array(rng, (4, 2), 1.0)}
+    texts = []
+    for n in range(layers):
+        tensors[f"A{n}"] = (np.eye(4) + np.eye(4, k=1), "dense,compressed")
+        texts.append(f"h{n + 1}[i{n + 1},f] = add[i{n}] mul(A{n}[i{n + 1},i{n}], h{n}[i{n},f])")
+    order = (*(f"i{n}" for n in range(layers, -1, -1)), "f")
+    return make_graph(texts, tensors, references=True), order
+
+
+@pytest.mark.parametrize(("layers", "kernels"), [(6, 1), (7, 2), (12, 2)])
+def test_hazard_h37_nests_end_where_streams_get_too_deep(layers: int, kernels: int) -> None:
+    graph, order = nested_products(layers)
+    fused = assert_computes(graph, FuseOptions(Strategy.FULL, order=order, recompute=1e9))
+    assert len(fused.plans) == kernels
+    assert_simulates(fused.program, "engine")
+
+
+def test_hazard_h37_more_dimensions_than_streams_nest_is_a_named_limit() -> None:
+    indices = ",".join(f"i{n}" for n in range(9))
+    graph = make_graph([f"y[{indices}] = exp(x[{indices}])"], {"x": np.ones((1,) * 9)})
+    with pytest.raises(ScheduleError, match=r"P001.*9 nested loops.*at most 8 deep"):
+        fuse(graph)

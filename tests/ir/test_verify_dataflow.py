@@ -137,6 +137,8 @@ BROKEN: list[tuple[str, str, Build]] = [
     ("D004", "of kind ref, expected val", stream("values A", kind=df.StreamKind.REF)),
     ("D004", "of kind crd, expected val", stream("repeat j", kind=df.StreamKind.CRD)),
     ("D005", "of depth 1, expected 2", stream("scan A.k", indices=("i",), domains=(1,))),
+    ("D005", "9 deep, and 8 is the limit",
+     stream("full i", indices=tuple("abcdefghi"), domains=())),
     ("D005", "coordinates at depth 0", stream("full i", indices=(), domains=())),
     ("D006", "over (i,m), expected (i,k)", stream("values A", indices=("i", "m"))),
     ("D006", "in index 'i' twice", stream("scan A.k", indices=("i", "i"))),
