@@ -35,6 +35,7 @@ cdef struct SpaccState:
     # Index of the entries by key.
     int32_t* table  # entry + 1, 0 for none
     int64_t table_room
+    int64_t recent  # entry that was combined last: the next one often follows it
 
 
 cdef bint add_entry(Unit* u, SpaccState* s, const int64_t* keys,

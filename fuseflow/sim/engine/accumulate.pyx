@@ -14,6 +14,7 @@ from fuseflow.sim.engine.ring cimport (
     CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int, head_number,
 )
 from fuseflow.sim.engine.flush cimport flush_strip
+from fuseflow.sim.engine.scalar cimport combine
 from fuseflow.sim.engine.states cimport Fold
 from fuseflow.sim.engine.strip cimport STRIP_LIMIT, Strip, strip_add_range, strip_reserve
 from fuseflow.sim.engine.unit cimport (
@@ -197,22 +198,36 @@ cdef bint add_entry(Unit* u, SpaccState* s, const int64_t* keys,
             return False
         if not leave_strip(u, s):
             return False
+    entry = s.recent + 1
+    if entry < s.count and _equal_keys(s.keys + entry * s.order, keys, s.order):
+        _combine_entry(s, entry, value)
+        return True
     if s.count >= s.room and not _grow_entries(u, s):
         return False
     slot = _hash(keys, s.order) & (s.table_room - 1)
     while s.table[slot]:
         entry = s.table[slot] - 1
         if _equal_keys(s.keys + entry * s.order, keys, s.order):
-            fold(s.op, s.values + entry * s.width, value, s.width)
-            s.uses[entry] += 1
+            _combine_entry(s, entry, value)
             return True
         slot = (slot + 1) & (s.table_room - 1)
     s.table[slot] = <int32_t> s.count + 1
     memcpy(s.keys + s.count * s.order, keys, s.order * sizeof(int64_t))
     memcpy(s.values + s.count * s.width, value, s.width * sizeof(float))
     s.uses[s.count] = 1
+    s.recent = s.count
     s.count += 1
     return True
+
+
+cdef inline void _combine_entry(SpaccState* s, int64_t entry, const float* value) noexcept nogil:
+    cdef float* place = s.values + entry * s.width
+    if s.width == 1:
+        place[0] = combine(s.op, place[0], value[0])
+    else:
+        fold(s.op, place, value, s.width)
+    s.uses[entry] += 1
+    s.recent = entry
 
 
 cdef bint leave_strip(Unit* u, SpaccState* s) noexcept nogil:

@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 from fuseflow.sim.engine.merge cimport JOIN_PEEK, step_join
 from fuseflow.sim.engine.pool cimport FAULT_SCRAMBLED, Block
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, CTL_STOP, INTS, NUMBERS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, entry_stamp,
+    ABSENT, AFFINE, CTL_STOP, INTS, NUMBERS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, entry_stamp,
     head_entry, put_ctl, remove_ctl, remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport (
@@ -257,6 +257,49 @@ cdef int64_t _stop_arrival(Unit* u, JoinState* s, int32_t j) noexcept nogil:
     return latest
 
 
+cdef inline int32_t _bit(int64_t mask) noexcept nogil:
+    """Return the position of the lowest bit."""
+    cdef int32_t j = 0
+    while not mask >> j & 1:
+        j += 1
+    return j
+
+
+cdef inline int64_t _second(JoinState* s, const int64_t* crd, int32_t j) noexcept nogil:
+    """Return the smallest coordinate of the inputs but j."""
+    cdef int64_t least = NO_COORDINATE
+    cdef int32_t k
+    for k in range(s.arity):
+        if k != j and crd[k] < least:
+            least = crd[k]
+    return least
+
+
+cdef int64_t _skip(Unit* u, JoinState* s, Entry* e, int64_t pos, int64_t n, int64_t target,
+                   int64_t* clock) noexcept nogil:
+    """Retire coordinates from `pos` on that are not kept, as long as one below the target follows.
+
+    Returns how many of the n that are there; -1 and a fault if they do not ascend.
+    """
+    cdef const int64_t* crd = e.data.ints + pos
+    cdef int64_t i = 0, stamp
+    while i + 1 < n and crd[i + 1] < target:
+        if crd[i + 1] <= crd[i]:
+            fault(u, FAULT_SCRAMBLED, crd[i], crd[i + 1])
+            return -1
+        i += 1
+    if i == 0:
+        return 0
+    if e.explicit == AFFINE:
+        clock[0] += i * u.ii
+        stamp = e.first + e.slope * (pos + 1) + (i - 1) * u.ii
+        clock[0] = max(clock[0], stamp, e.first + e.slope * (pos + i))
+        return i
+    for pos in range(pos + 1, pos + i + 1):
+        clock[0] = max(clock[0] + u.ii, entry_stamp(e, pos))
+    return i
+
+
 cdef bint _merge_batch(Unit* u, JoinState* s, int64_t* left, uint8_t stop) noexcept nogil:
     """Merge coordinates one by one until an input runs out or the batch is full.
 
@@ -267,7 +310,7 @@ cdef bint _merge_batch(Unit* u, JoinState* s, int64_t* left, uint8_t stop) noexc
     cdef Entry* entries[MAX_ARITY]
     cdef bint same[MAX_ARITY]
     cdef int32_t pos[MAX_ARITY]
-    cdef int64_t least, mask, count = 0, clock = u.clock, stamp, gap, ticks = 0
+    cdef int64_t least, mask, n, count = 0, clock = u.clock, stamp, gap, ticks = 0
     cdef int32_t j, active = 0, finished = 0
     for j in range(s.arity):
         active += left[j] > 0
@@ -292,6 +335,18 @@ cdef bint _merge_batch(Unit* u, JoinState* s, int64_t* left, uint8_t stop) noexc
                 mask = <int64_t> 1 << j
             elif crd[j] == least:
                 mask |= <int64_t> 1 << j
+        if not s.keep[mask] and mask & (mask - 1) == 0:
+            j = _bit(mask)
+            if at[j] + 1 < left[j] and same[j] and entries[j].kind == INTS:
+                n = _skip(u, s, entries[j], pos[j] + at[j], left[j] - at[j],
+                          _second(s, crd, j), &clock)
+                if n < 0:
+                    return False
+                at[j] += n
+                ticks += n * u.ii
+                crd[j] = entry_int(entries[j], pos[j] + at[j])
+                if crd[j] != least:
+                    continue
         if s.keep[mask]:
             s.batch_crd[count] = least
             s.batch_time[count] = clock

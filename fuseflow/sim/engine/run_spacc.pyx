@@ -138,13 +138,26 @@ cdef void _add_lists(Unit* u, SpaccState* s, Entry* crd, Entry* val, Span* span)
     cdef int64_t n = span.n, done = 0
     cdef int32_t i
     if crd.kind == INTS and not (n >= 4 and crd.data.ints[n - 1] - crd.data.ints[0] == n - 1):
-        _combine_at(u, s, crd, 0, val.data.numbers, val.step, span.values)
+        if not _add_keys(s, crd.data.ints, val.data.numbers, val.step, span.values):
+            _combine_at(u, s, crd, 0, val.data.numbers, val.step, span.values)
         return
     for i in range(span.lists):
         _combine_at(u, s, crd, done, val.data.numbers + val.step * done, val.step, n)
         done += n
         if i + 1 < span.lists:
             n = span.marks[i].n
+
+
+cdef bint _add_keys(SpaccState* s, const int64_t* keys, const float* values, int64_t step,
+                    int64_t n) noexcept nogil:
+    """Combine n values into the strip key by key; False if that is no place for them."""
+    cdef int64_t i, largest = 0
+    for i in range(n):
+        largest = keys[i] if keys[i] > largest else largest
+    if largest >= STRIP_LIMIT or not strip_reserve(&s.strip, largest + 1, n):
+        return False
+    strip_add_keys(&s.strip, keys, values, step, n)
+    return True
 
 
 cdef inline void _pass_time(Unit* u, Span* s, int64_t token, int64_t n) noexcept nogil:
