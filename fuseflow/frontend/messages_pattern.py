@@ -91,7 +91,10 @@ class PatternForm:
         terms = [self._operand(speller, op, old, new) for old, new in pairs]
         if attrs.fn == "mul":
             return _product(*terms)
-        parts = [self._settled(speller, *each) for each in zip(op.inputs, terms, strict=True)]
+        parts = [
+            self._settled(speller, name if name in self._terms else op.output, term)
+            for name, term in zip(op.inputs, terms, strict=True)
+        ]
         return _Term((speller.apply(attrs.fn, attrs.parameters, parts),))
 
     def _operand(self, speller: PatternSpeller, op: TensorOp, old: str, new: str) -> _Term:
@@ -155,11 +158,14 @@ class PatternForm:
         return speller.summed(lead, full[-1] if full else None)
 
     def _settled(self, speller: PatternSpeller, name: str, term: _Term) -> Part:
-        """Return the term of an old value as one part, which replaces it for later readers."""
+        """Return a term as one part, which replaces the term for later readers.
+
+        `name` is the old value that it stands for, or one with the same axes of which it is an
+        operand.
+        """
         parts = sorted(term.parts, key=lambda part: part.fill is None)
         if term.weights is not None:
-            rank = len(self._around.shape(name))
-            axis = rank - term.weights.ndim if not parts else parts[0].axis
+            axis, rank = self._region.axes[name], len(self._around.shape(name))
             parts.insert(0, speller.matrix(axis, rank, term.weights, term.label))
         part = speller.product(parts)
         if name in self._terms:
