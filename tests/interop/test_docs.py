@@ -1,0 +1,40 @@
+"""The page on interchange states the rules and the limits that hold."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fuseflow.cli import ff_convert
+from fuseflow.interop.comal.limits import ALU_OPS
+from fuseflow.interop.faults import INTEROP_RULES
+from tests.docs import test_examples as examples
+from tests.docs.pages import Section, read_sections
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/interchange.md"
+
+
+@pytest.mark.parametrize("section", read_sections(PAGE), ids=lambda section: section.title)
+def test_the_examples_of_a_section_run(section: Section, tmp_path: Path) -> None:
+    for block in section.blocks:
+        examples.check_console(block, tmp_path)
+
+
+def test_the_rules_are_those_of_the_code() -> None:
+    rows = dict(re.findall(r"^\| (X\d+) \| (.*) \|$", PAGE.read_text(), re.MULTILINE))
+    assert rows == dict(INTEROP_RULES)
+
+
+def test_every_format_and_dialect_is_mentioned() -> None:
+    text = PAGE.read_text()
+    for name in (*ff_convert.DIALECTS, ff_convert.SAM, ff_convert.FOLDER, "mtx", "tns", "npz"):
+        assert name in text
+
+
+def test_functions_that_travel_are_listed() -> None:
+    text = PAGE.read_text()
+    plain = [name for name in ALU_OPS if not name.endswith("_scalar")]
+    listed = re.search(r"functions other than ([^;]*);", text.replace("\n", " "))
+    assert listed is not None
+    words = re.findall(r"\w+", listed[1])
+    assert [name for name in plain if name not in words] == []
