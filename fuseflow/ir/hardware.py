@@ -39,11 +39,16 @@ class NodeCost:
 
 @dataclass(frozen=True, slots=True)
 class TimingConfig:
-    """Cost profile ("comal"), default channel capacity in tokens (None: unbounded), overrides."""
+    """Cost profile ("comal"), default channel capacity in tokens (None: unbounded), overrides.
+
+    With `auto_capacity` each channel without a capacity of its own gets one that cannot deadlock,
+    from the lengths of lists.
+    """
 
     profile: str = "comal"
     capacity: int | None = None
     costs: tuple[NodeCost, ...] = ()
+    auto_capacity: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,19 @@ from fuseflow.ir.einsum import Value
 from fuseflow.ir.hardware import HardwareConfig
 
 __all__ = [
+    "ChannelState",
     "CheckResult",
+    "CriticalResource",
     "Deadlock",
+    "FunctionFlops",
     "KernelStats",
+    "MemoryStats",
     "NodeStats",
     "SimulationReport",
     "SimulatorStats",
     "StreamStats",
+    "SufficientCapacity",
+    "TensorTraffic",
     "TokenCounts",
     "Totals",
 ]
@@ -41,19 +47,29 @@ class TokenCounts:
 
 @dataclass(frozen=True, slots=True)
 class StreamStats:
-    """One channel: its tokens, its capacity (None: unbounded) and the most it ever held."""
+    """One channel: its tokens, its capacity (None: unbounded), and who waited at it.
+
+    `stalled_producer` counts cycles in which its producer waited for room. The rest is there if
+    detailed statistics were asked for: cycles in which its consumer waited for tokens, the most
+    tokens that it ever held, and the most elements of an innermost list.
+    """
 
     id: int
     kind: str
     tokens: TokenCounts
     capacity: int | None = None
+    stalled_producer: int = 0
+    stalled_consumer: int | None = None
+    peak: int | None = None
+    longest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NodeStats:
     """One node: final clock, busy ticks, tokens sent, FLOPs and DRAM traffic.
 
-    clock = busy + stalled: `stalled` counts cycles spent waiting for tokens or for room.
+    clock = busy + stalled: `stalled` counts cycles spent waiting, which are those for tokens, for
+    room in outputs, and for memory. `fn` is the function of an alu, reduce or spacc.
     """
 
     id: int
@@ -68,11 +84,79 @@ class NodeStats:
     dram_read_bytes: int
     dram_write_bytes: int
     sources: tuple[str, ...] = ()
+    fn: str = ""
+    stalled_input: int = 0
+    stalled_output: int = 0
+    stalled_memory: int = 0
+
+    @property
+    def utilisation(self) -> float:
+        """Return the share of its cycles in which the node worked."""
+        return self.busy / self.clock if self.clock else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionFlops:
+    """Scalar operations of one function, over all nodes that compute it."""
+
+    fn: str
+    flops: int
+
+
+@dataclass(frozen=True, slots=True)
+class TensorTraffic:
+    """Words that nodes read and wrote of one tensor, in bytes."""
+
+    tensor: str
+    read_bytes: int
+    write_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStats:
+    """What a memory model did in one kernel; absent if memory is ideal.
+
+    `reads` and `writes` count requests: lines of a DRAM, words of the queue server.
+    `transferred_bytes` is what they moved. Rows were open (hit), closed, or another one was open
+    (conflict). `bus_busy` sums the cycles in which a data bus was busy, over `channels`.
+    """
+
+    model: str
+    reads: int
+    writes: int
+    transferred_bytes: int
+    channels: int
+    row_hits: int = 0
+    row_opens: int = 0
+    row_conflicts: int = 0
+    bus_busy: int = 0
+
+    @property
+    def row_hit_rate(self) -> float:
+        """Return the share of requests that found their row open."""
+        found = self.row_hits + self.row_opens + self.row_conflicts
+        return self.row_hits / found if found else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CriticalResource:
+    """The resource of a kernel that worked the largest share of its cycles.
+
+    `kind` is "node" or "memory"; `busy` are its cycles of work, for memory the mean of its data
+    buses.
+    """
+
+    kind: str
+    name: str
+    busy: int
 
 
 @dataclass(frozen=True, slots=True)
 class KernelStats:
-    """One kernel: elapsed cycles (the latest clock of its nodes) and sums over its nodes."""
+    """One kernel: elapsed cycles and sums over its nodes.
+
+    `cycles` is the latest clock of its nodes, or the last answer of memory.
+    """
 
     name: str
     cycles: int
@@ -82,6 +166,16 @@ class KernelStats:
     dram_write_bytes: int
     nodes: tuple[NodeStats, ...] = ()
     streams: tuple[StreamStats, ...] = ()
+    functions: tuple[FunctionFlops, ...] = ()
+    tensors: tuple[TensorTraffic, ...] = ()
+    memory: MemoryStats | None = None
+    critical: CriticalResource | None = None
+
+    @property
+    def bytes_per_cycle(self) -> float:
+        """Return the DRAM bytes that nodes read and wrote per cycle."""
+        moved = self.dram_read_bytes + self.dram_write_bytes
+        return moved / self.cycles if self.cycles else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +188,8 @@ class Totals:
     dram_read_bytes: int = 0
     dram_write_bytes: int = 0
     kernels: int = 0
+    functions: tuple[FunctionFlops, ...] = ()
+    tensors: tuple[TensorTraffic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +220,48 @@ class SimulatorStats:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelState:
+    """A channel of a wait cycle: the tokens that it holds, and its capacity (None: unbounded).
+
+    `stream` is its id, None for one between the parts of a node.
+    """
+
+    name: str
+    occupied: int
+    capacity: int | None = None
+    stream: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SufficientCapacity:
+    """A capacity in tokens with which a kernel would have finished, together with the others."""
+
+    name: str
+    capacity: int
+    stream: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Deadlock:
-    """Why a kernel stopped: its kind, and per blocked node its port and what that waits for."""
+    """Why a kernel stopped: its kind, and per blocked node its port and what that waits for.
+
+    `channels` are those of the wait cycle, in the order of `blocked`. `sufficient` is the least
+    room that was found to be enough, by trying; empty if more room does not help, or was not tried.
+    """
 
     kernel: str
     kind: str
     blocked: tuple[str, ...]
+    channels: tuple[ChannelState, ...] = ()
+    sufficient: tuple[SufficientCapacity, ...] = ()
 
 
 @dataclass(slots=True)
 class SimulationReport:
-    """The result of one run; `complete` is False if it was interrupted or hit a limit."""
+    """The result of one run; `complete` is False if it was interrupted or hit a limit.
+
+    `stopped` says what ended an incomplete run that is in no deadlock.
+    """
 
     name: str
     hardware: HardwareConfig
@@ -146,3 +273,4 @@ class SimulationReport:
     deadlock: Deadlock | None = None
     simulator: SimulatorStats | None = None
     notes: list[str] = field(default_factory=list)
+    stopped: str = ""

@@ -5,6 +5,6 @@
 kernels of a program, hands tensors on, and writes the report.
 """
 
-from fuseflow.sim.run import simulate
+from fuseflow.sim.run import Watch, simulate
 
-__all__ = ["simulate"]
+__all__ = ["Watch", "simulate"]

@@ -27,6 +27,7 @@ from fuseflow.ir.einsum import Value
 from fuseflow.ir.hardware import HardwareConfig
 from fuseflow.ir.op_specs import ports_of
 from fuseflow.sim.bind import Binder
+from fuseflow.sim.depths import channel_depths
 from fuseflow.sim.machine import Channel, ChannelKind, Machine, Unit, UnitKind
 from fuseflow.sim.memory import AddressMap, allocate
 from fuseflow.sim.profiles import check_hardware, cost_of, signal_cost
@@ -107,6 +108,7 @@ class _Builder:
         self.units: list[Unit] = []
         self.channels: list[Channel] = []
         self.index: dict[int, int] = {}
+        self.depths = channel_depths(graph, tensors) if self.timing.auto_capacity else {}
 
     def machine(self) -> Machine:
         return Machine(self.graph.name, tuple(self.units), tuple(self.channels), self.memory)
@@ -172,7 +174,8 @@ class _Builder:
         return next((tile for tile in tiles if tile), ())
 
     def _open(self, stream: Stream, tile: tuple[int, ...]) -> int:
-        capacity = stream.capacity or self.timing.capacity or self.profile.capacity
+        capacity = stream.capacity or self.depths.get(stream.id)
+        capacity = capacity or self.timing.capacity or self.profile.capacity
         self.channels.append(
             Channel(
                 kind=KINDS[stream.kind],

@@ -18,7 +18,15 @@ from fuseflow.ir.hardware import HardwareConfig, MemoryConfig, NodeCost
 from fuseflow.ir.scalar import REDUCTIONS, SCALAR_FUNCTIONS
 from fuseflow.sim.machine import Cost
 
-__all__ = ["PROFILES", "Profile", "check_hardware", "cost_of", "require_known", "signal_cost"]
+__all__ = [
+    "PROFILES",
+    "Profile",
+    "check_hardware",
+    "cost_of",
+    "function_of",
+    "require_known",
+    "signal_cost",
+]
 
 MEMORY_MODELS = ("ideal", "comal-hbm", "hbm2")
 POLICIES = ("frfcfs", "fcfs")
@@ -157,7 +165,7 @@ def cost_of(
         base = replace(base, flush_ii=profile.flush_ii)
     if node.op is Op.DROP:
         base = replace(base, inner=profile.inner)
-    return _overridden(base, node.op, _function(node.attrs), overrides)
+    return _overridden(base, node.op, function_of(node.attrs), overrides)
 
 
 def signal_cost(overrides: Iterable[NodeCost]) -> Cost:
@@ -193,7 +201,8 @@ def _done_ticks(node: Node, profile: Profile) -> int:
     return profile.done if node.op in (Op.FORK, Op.VAL_WRITE) else 0
 
 
-def _function(attrs: NodeAttrs) -> str:
+def function_of(attrs: NodeAttrs) -> str:
+    """Return the function of an alu, reduce or spacc; "" for any other node."""
     if isinstance(attrs, AluAttrs):
         return attrs.fn
     return attrs.op if isinstance(attrs, ReduceAttrs | SpaccAttrs) else ""

@@ -10,6 +10,7 @@ from fuseflow.sim.params import Floats, Ints
 from fuseflow.sim.tokens import TokenStream
 
 __all__ = [
+    "INTERRUPTED",
     "Blocked",
     "ChannelResult",
     "DeadlockInfo",
@@ -17,6 +18,10 @@ __all__ = [
     "UnitResult",
     "WrittenLevel",
 ]
+
+
+INTERRUPTED = "interrupted"
+"""Why a run stopped that received a signal to end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +38,7 @@ class UnitResult:
 
     clock = busy + cycles that it waited: for tokens, for room in outputs, for memory. `level` and
     `values` (f32[n, *tile]) are set for writers. How FLOPs and bytes are counted is
-    docs/streams.md, section 4.
+    docs/streams.md, section 4. `waited_by_input` is there after a watched run.
     """
 
     clock: int
@@ -44,18 +49,25 @@ class UnitResult:
     waited_for_input: int = 0
     waited_for_room: int = 0
     waited_for_memory: int = 0
+    waited_by_input: tuple[int, ...] | None = None
     level: WrittenLevel | None = None
     values: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChannelResult:
-    """Tokens that were sent over one channel by kind (done not counted); all of it if recorded."""
+    """Tokens that were sent over one channel by kind (done not counted); all of it if recorded.
+
+    `waited` are the cycles in which its producer waited for room. `removals` i64[tokens], only of
+    a watched run, are the cycles in which tokens were removed.
+    """
 
     values: int
     missing: int
     stops: int
+    waited: int = 0
     recorded: TokenStream | None = None
+    removals: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,8 @@ class Blocked:
     """One unit of a wait cycle: what it waits for ("token" or "slot"), where, since which cycle.
 
     `port` is the position of the channel among the inputs (token) or outputs (slot); `index` is the
-    position in the stream of the token that is missing or cannot be sent.
+    position in the stream of the token that is missing or cannot be sent; `held` counts the tokens
+    in the channel.
     """
 
     unit: int
@@ -72,6 +85,7 @@ class Blocked:
     waits_for: str
     clock: int
     index: int
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +103,8 @@ class MachineResult:
     `elapsed` is the latest clock of all units and the last answer of memory. After a deadlock
     `complete` is False, the figures are those reached so far and nothing is guaranteed to be
     written. When `max_cycles` was passed the same may hold: a simulator may notice it late, or not
-    before the end. `memory` is None if memory is ideal.
+    before the end. `memory` is None if memory is ideal. `stopped` is set if a watcher ended the
+    run: its reason; then the same holds.
     """
 
     units: tuple[UnitResult, ...]
@@ -98,3 +113,4 @@ class MachineResult:
     complete: bool = True
     deadlock: DeadlockInfo | None = None
     memory: MemoryFigures | None = None
+    stopped: str | None = None

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from fuseflow.errors import UsageError
@@ -13,25 +14,49 @@ from fuseflow.ir.einsum import Value
 from fuseflow.ir.hardware import HardwareConfig
 from fuseflow.ir.report import SimulationReport
 from fuseflow.ir.verify_dataflow import verify_program
+from fuseflow.sim.advice import sufficient_capacities
 from fuseflow.sim.assemble import assemble
 from fuseflow.sim.build import build_machine
 from fuseflow.sim.check import ATOL, RTOL, check_outputs
 from fuseflow.sim.machine import Machine
 from fuseflow.sim.memory import allocate
 from fuseflow.sim.profiles import check_hardware, require_known
-from fuseflow.sim.result import MachineResult
+from fuseflow.sim.result import INTERRUPTED, MachineResult
 from fuseflow.sim.statistics import deadlock_report, kernel_statistics, totals
 
-__all__ = ["SIMULATORS", "Simulator", "simulate"]
+__all__ = ["SIMULATORS", "Simulator", "Watch", "simulate"]
 
 
 class Simulator(Protocol):
     """What runs a Machine; `run_twin` has the contract."""
 
     def __call__(
-        self, machine: Machine, record: bool = False, *, max_cycles: int | None = None
+        self,
+        machine: Machine,
+        record: bool = False,
+        *,
+        max_cycles: int | None = None,
+        watch: bool = False,
+        progress: Callable[[int], str | None] | None = None,
     ) -> MachineResult:
         """Run one kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a caller wants of a run beyond its result.
+
+    `detail`: statistics that need every token: slower, and 25 bytes of memory per token and more.
+    `advise`: after a deadlock for want of room, find out how much would be enough, by trying.
+    `progress`: called now and then with the kernel's number and name and the cycles of the program;
+    a reason that it returns ends the run. `observe`: called with each machine, its result and the
+    cycle in which it started; it makes the run as slow as `detail` does.
+    """
+
+    detail: bool = False
+    advise: bool = True
+    progress: Callable[[int, str, int], str | None] | None = None
+    observe: Callable[[Machine, MachineResult, int], None] | None = None
 
 
 def _twin() -> Simulator:
@@ -61,6 +86,7 @@ def simulate(
     rtol: float = RTOL,
     atol: float = ATOL,
     max_cycles: int | None = None,
+    watch: Watch | None = None,
 ) -> SimulationReport:
     """Run all kernels of a program in order.
 
@@ -72,10 +98,12 @@ def simulate(
         rtol: relative tolerance of the check.
         atol: tolerance of the check, relative to the largest magnitude of a reference.
         max_cycles: stop when the program has taken more cycles than this.
+        watch: more figures, and eyes on the run.
 
     Returns:
-        The report. After a deadlock (`deadlock` says where) or at the limit it holds what ran so
-        far, `complete` is False and nothing was checked. A failed check is a result too.
+        The report. After a deadlock (`deadlock` says where), at the limit, after Ctrl-C, or when
+        `watch.progress` wanted it to stop, it holds what ran so far, `complete` is False, a note
+        says why, and nothing was checked. A failed check is a result too.
 
     Raises:
         UsageError: an unknown engine, profile, memory model or cost.
@@ -85,10 +113,13 @@ def simulate(
     machine_config = hardware or HardwareConfig()
     check_hardware(machine_config)
     verify_program(program)
-    run = _Run(program, machine_config, SIMULATORS[engine](), max_cycles)
-    for kernel in program.kernels:
-        if not run.step(kernel):
-            break
+    run = _Run(program, machine_config, SIMULATORS[engine](), max_cycles, watch or Watch())
+    try:
+        for kernel in program.kernels:
+            if not run.step(kernel):
+                break
+    except KeyboardInterrupt:
+        run.stop(INTERRUPTED)
     return run.finish(check, rtol, atol)
 
 
@@ -101,7 +132,9 @@ class _Run:
         hardware: HardwareConfig,
         simulator: Simulator,
         max_cycles: int | None,
+        watch: Watch,
     ) -> None:
+        self.watch = watch
         self.program = program
         self.hardware = hardware
         self.simulator = simulator
@@ -115,9 +148,17 @@ class _Run:
         """Run one kernel; return whether the next one can start."""
         limit = None if self.max_cycles is None else self.max_cycles - self.cycles
         machine = build_machine(kernel, self.tensors, self.hardware, self.addresses)
-        result = self.simulator(machine, max_cycles=limit)
+        detail = self.watch.detail or self.watch.observe is not None
+        progress = self._progress(kernel)
+        result = self.simulator(machine, max_cycles=limit, watch=detail, progress=progress)
+        if self.watch.observe is not None:
+            self.watch.observe(machine, result, self.cycles)
         self.report.kernels.append(kernel_statistics(kernel, machine, result))
-        self.report.deadlock = deadlock_report(machine, result)
+        advice = None
+        if result.deadlock is not None and self.watch.advise:
+            again = partial(self.simulator, max_cycles=limit, progress=progress)
+            advice = sufficient_capacities(machine, result.deadlock, again)
+        self.report.deadlock = deadlock_report(machine, result, advice)
         self.cycles += result.elapsed
         in_time = limit is None or result.elapsed <= limit
         self.report.complete = result.complete and in_time
@@ -125,9 +166,24 @@ class _Run:
             for name, tensor in assemble(machine, result, self.tensors).items():
                 self.tensors[name] = replace(self.tensors[name], tensor=tensor)
         elif result.deadlock is None:
-            note = f"stopped in kernel {kernel.name}: the limit of {self.max_cycles} cycles"
-            self.report.notes.append(note)
+            self.stop(result.stopped or f"the limit of {self.max_cycles} cycles")
         return self.report.complete
+
+    def stop(self, reason: str) -> None:
+        """Note that the run ends here."""
+        done = len(self.report.kernels) - (not self.report.complete)
+        name = self.program.kernels[done].name
+        self.report.complete = False
+        self.report.stopped = reason
+        self.report.notes.append(f"stopped in kernel {name}: {reason}")
+
+    def _progress(self, kernel: DataflowGraph) -> Callable[[int], str | None] | None:
+        """Return what tells the watcher about a kernel, None if there is none."""
+        tell = self.watch.progress
+        if tell is None:
+            return None
+        number, before = len(self.report.kernels) + 1, self.cycles
+        return lambda clock: tell(number, kernel.name, before + clock)
 
     def finish(self, check: bool, rtol: float, atol: float) -> SimulationReport:
         """Add sums, outputs and the check to the report."""

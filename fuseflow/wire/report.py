@@ -38,6 +38,7 @@ def encode_report(
     for value in report.outputs:
         encode_value(value, message.outputs.add(), arrays)
     message.complete = report.complete
+    message.stopped = report.stopped
     if report.deadlock is not None:
         message.deadlock.SetInParent()
         encode_record(report.deadlock, message.deadlock)
@@ -65,4 +66,5 @@ def decode_report(message: pb.SimulationReport, arrays: ArrayReader) -> Simulati
             deadlock=decode_record(message.deadlock, Deadlock) if stopped else None,
             simulator=decode_record(message.simulator, SimulatorStats) if profiled else None,
             notes=list(message.notes),
+            stopped=message.stopped,
         )

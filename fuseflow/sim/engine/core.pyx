@@ -57,13 +57,15 @@ cdef class Core:
     cdef int32_t* consumers
     cdef list keep
     cdef object machine
+    cdef bint watch  # units go token by token, and removals are kept
 
-    def __cinit__(self, machine, record, max_cycles):
+    def __cinit__(self, machine, record, max_cycles, watch=False):
         tiles = [channel.tile for channel in machine.channels]
         widest = max((int(np.prod(tile)) for tile in tiles), default=1)
         if not pool_open(&self.pool, max(<int64_t> BLOCK_BYTES, 16 * widest)):
             raise MemoryError
         self.machine = machine
+        self.watch = watch
         self.keep = []
         self.limit = -1 if max_cycles is None else max_cycles
         self.n_units = len(machine.units)
@@ -74,12 +76,14 @@ cdef class Core:
         self.consumers = <int32_t*> self._take(self.n_chans * sizeof(int32_t))
         open_memory(&self.memory, &self.pool, machine.memory, self.n_units)
         for index, channel in enumerate(machine.channels):
-            self._make_channel(index, channel, record)
+            self._make_channel(index, channel, record or watch)
         clients = first_clients(machine)
         for index, unit in enumerate(machine.units):
             self._make_unit(index, unit, tiles)
             attach_unit(&self.units[index], &self.memory, unit, machine.memory, clients[index],
                         index)
+            if watch and self.units[index].access is NULL:
+                self.units[index].run = NULL
 
     def __dealloc__(self):
         pool_close(&self.pool)
@@ -127,6 +131,7 @@ cdef class Core:
             if unit.outputs[j] >= 0:
                 u.outputs[j] = &self.chans[<int> unit.outputs[j]]
                 self.producers[<int> unit.outputs[j]] = index
+        u.waited_token = <int64_t*> self._take(u.n_in * sizeof(int64_t) + 1)
         u.staged_room = 2 * u.n_out + 2
         u.staged = <Emission*> self._take(u.staged_room * sizeof(Emission))
         for j in range(u.staged_room if widest else 0):
@@ -150,17 +155,17 @@ cdef class Core:
     # The loop.
 
     def run(self, progress=None):
-        """Run to the end, calling `progress(latest clock)` now and then.
+        """Run to the end, or until `progress(latest clock)`, called now and then, is true.
 
         Returns the number of the unit that broke a rule, or -1. Signals are handled on the way.
         """
         cdef bint more = True
         while more:
+            if progress is not None and progress(self.elapsed()):
+                break
             with nogil:
                 more = self._run_some()
             PyErr_CheckSignals()
-            if progress is not None:
-                progress(self.elapsed())
         return self.faulty if self.pool.fault.code != NO_FAULT else -1
 
     cdef bint _run_some(self) noexcept nogil:
@@ -317,6 +322,11 @@ cdef class Core:
             return position, CTL_VALUE, entry_int(e, c.pos)
         return position, CTL_VALUE, self._array(e.data.numbers + c.pos * e.step, c.width)
 
+    def held(self, int channel):
+        """Return how many tokens a channel holds."""
+        head = self.head(channel)
+        return 0 if head is None else self.sent(channel) - head[0]
+
     def sent(self, int channel):
         """Return how many tokens a channel has carried, the done token included."""
         cdef Chan* c = &self.chans[channel]
@@ -357,9 +367,13 @@ cdef class Core:
             waited_for_input=u.clock - u.busy - u.waited_room - u.waited_memory if u.n_in else 0,
             waited_for_room=u.waited_room,
             waited_for_memory=u.waited_memory,
+            waited_by_input=self._waits(u) if self.watch else None,
             level=written,
             values=values,
         )
+
+    cdef tuple _waits(self, Unit* u):
+        return tuple([u.waited_token[port] for port in range(u.n_in)])
 
     cdef object _integers(self, const int64_t* data, int64_t count):
         out = np.empty(count, np.int64)
@@ -381,7 +395,11 @@ cdef class Core:
 
     cdef object _channel_result(self, int32_t index):
         cdef Chan* c = &self.chans[index]
-        return ChannelResult(c.values, c.missing, c.stops, self._recorded(index))
+        removals = None
+        if self.watch:
+            removals = self._integers(c.record.removals, c.record.removed)
+        return ChannelResult(c.values, c.missing, c.stops, c.waited, self._recorded(index),
+                             removals)
 
     cdef object _recorded(self, int32_t index):
         cdef Chan* c = &self.chans[index]

@@ -14,8 +14,8 @@ from fuseflow.sim.engine.ring cimport (
 )
 from fuseflow.sim.engine.states cimport COMPRESSED, ArrayState, ScanState
 from fuseflow.sim.engine.unit cimport (
-    Unit, arrive, fault, finish, flush, has_room, misaligned, peek, reach_memory, stage_ctl,
-    stage_int, stage_number, take, tick, wait_memory, wait_token,
+    Unit, fault, finish, flush, has_room, misaligned, peek, reach_memory, stage_ctl,
+    stage_int, stage_number, take, tick, wait_memory, wait_token, wait_until,
 )
 
 
@@ -209,7 +209,7 @@ cdef inline bint _has_token(Unit* u, Ahead* a) noexcept nogil:
 
 
 cdef inline void _remove(Unit* u, Ahead* a) noexcept nogil:
-    arrive(u, _head(a).front)
+    wait_until(u, 0, _head(a).front)
     a.removed += 1
 
 
@@ -297,7 +297,7 @@ cdef bint _look_ahead(Unit* u, Ahead* a) noexcept nogil:
     if not _has_token(u, a):
         return False
     ctl = _head(a).ctl
-    arrive(u, _head(a).front)
+    wait_until(u, 0, _head(a).front)
     if ctl & CTL_STOP and ctl >> 3 & 7:
         return misaligned(u, 1)
     if ctl & CTL_STOP:

@@ -89,6 +89,9 @@ cdef struct Record:
     char* data  # 8 bytes per integer, 4 * width per number
     int64_t count
     int64_t room
+    int64_t* removals  # cycles; complete only if all units go token by token
+    int64_t removed
+    int64_t removal_room
 
 
 cdef struct Chan:
@@ -112,6 +115,7 @@ cdef struct Chan:
     int64_t removal_room
     int64_t interval  # least distance of stamps, 0 for none
     int64_t last_stamp
+    int64_t waited  # cycles in which the producer waited for room
     # What was sent.
     int64_t values
     int64_t missing
@@ -138,6 +142,7 @@ cdef void put_int(Chan* c, int64_t value, int64_t stamp) noexcept nogil
 cdef void put_number(Chan* c, const float* value, int64_t stamp) noexcept nogil
 cdef void put_missing(Chan* c, int64_t stamp) noexcept nogil
 cdef void* block_space(Chan* c, int64_t size) noexcept nogil
+cdef void record_removal(Chan* c, int64_t clock) noexcept nogil
 cdef void record_run(Chan* c, Entry* e) noexcept nogil
 cdef void next_list(Chan* c, Entry* e) noexcept nogil
 
@@ -248,6 +253,8 @@ cdef inline void remove_token(Chan* c, int64_t clock) noexcept nogil:
             return
         c.removals[c.popped & (c.removal_room - 1)] = clock
         c.popped += 1
+    if c.record is not NULL:
+        record_removal(c, clock)
     if c.pos < c.ring[c.head & c.mask].n:
         remove_values(c, 1)
     else:

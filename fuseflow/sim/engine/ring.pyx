@@ -215,6 +215,21 @@ cdef void next_list(Chan* c, Entry* e) noexcept nogil:
     c.pos = 0
 
 
+cdef void record_removal(Chan* c, int64_t clock) noexcept nogil:
+    """Remember when the token at the head was removed."""
+    cdef Record* r = c.record
+    cdef int64_t room = 2 * r.removal_room if r.removal_room else 64
+    cdef int64_t* larger
+    if r.removed == r.removal_room:
+        larger = <int64_t*> pool_resize(c.pool, r.removals, 8 * room)
+        if larger is NULL:
+            return
+        r.removals = larger
+        r.removal_room = room
+    r.removals[r.removed] = clock
+    r.removed += 1
+
+
 cdef void record_run(Chan* c, Entry* e) noexcept nogil:
     """Remember the values of an entry."""
     cdef int64_t i

@@ -12,7 +12,7 @@ from fuseflow.sim import faults
 from fuseflow.sim.engine.core import Core
 from fuseflow.sim.machine import Machine
 from fuseflow.sim.ports import input_names
-from fuseflow.sim.result import Blocked, DeadlockInfo, MachineResult
+from fuseflow.sim.result import INTERRUPTED, Blocked, DeadlockInfo, MachineResult
 from fuseflow.sim.tokens import (
     CTL_DONE,
     CTL_MISSING,
@@ -34,7 +34,8 @@ def run_engine(
     record: bool = False,
     *,
     max_cycles: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    watch: bool = False,
+    progress: Callable[[int], str | None] | None = None,
 ) -> MachineResult:
     """Simulate a kernel; the result equals that of the twin.
 
@@ -42,7 +43,8 @@ def run_engine(
         machine: the kernel; every channel has one producer and one consumer.
         record: keep all tokens with their stamps (memory grows with the streams).
         max_cycles: units whose clock has passed this do nothing more.
-        progress: called now and then with the latest clock; it may raise to stop the run.
+        watch: go token by token and keep, like `record`, also removals and waits by input.
+        progress: called now and then with the latest clock; a reason that it returns ends the run.
 
     Returns:
         Figures, written arrays and, if wanted, streams. A deadlock is a result, not an error.
@@ -51,8 +53,8 @@ def run_engine(
         GraphError: tokens do not fit each other or the data (rules of `fuseflow.sim.faults`).
         MemoryError: what must be kept does not fit into memory.
     """
-    core = Core(machine, record, max_cycles)
-    faulty = core.run(progress)
+    core = Core(machine, record, max_cycles, watch)
+    faulty, stopped = _run(core, progress)
     if faulty >= 0:
         raise _fault(machine, core, faulty)
     stuck = [i for i in range(len(machine.units)) if core.waiting(i) is not None]
@@ -62,9 +64,26 @@ def run_engine(
         channels=core.channel_results(),
         elapsed=core.elapsed(),
         complete=not stuck,
-        deadlock=_explain(machine, core) if stuck and not limited else None,
+        deadlock=_explain(machine, core) if stuck and not (limited or stopped) else None,
         memory=core.memory_figures(),
+        stopped=stopped,
     )
+
+
+def _run(core: Core, progress: Callable[[int], str | None] | None) -> tuple[int, str | None]:
+    """Run to the end or until somebody wants it to stop; what was reached so far stays."""
+    reason: str | None = None
+
+    def ask(clock: int) -> bool:
+        nonlocal reason
+        reason = progress(clock) if progress else None
+        return reason is not None
+
+    try:
+        faulty = core.run(ask)
+    except KeyboardInterrupt:
+        return -1, INTERRUPTED
+    return faulty, reason
 
 
 def _is_over(core: Core, index: int, max_cycles: int | None) -> bool:
@@ -137,4 +156,5 @@ def _blocked(
 ) -> Blocked:
     unit = machine.units[index]
     channel = (unit.outputs if waits_for == "slot" else unit.inputs)[port]
-    return Blocked(index, port, channel, waits_for, clock, core.sent(channel))
+    held = core.held(channel)
+    return Blocked(index, port, channel, waits_for, clock, core.sent(channel), held)

@@ -57,6 +57,7 @@ cdef struct Unit:
     int64_t write_bytes
     int64_t waited_room  # cycles
     int64_t waited_memory
+    int64_t* waited_token  # by input; complete only if the unit goes token by token
     # Where it stands.
     int32_t phase
     int32_t port  # a loop over ports stands here
@@ -100,11 +101,16 @@ cdef inline bint finish(Unit* u) noexcept nogil:
     return False
 
 
+cdef inline void wait_until(Unit* u, int32_t port, int64_t stamp) noexcept nogil:
+    """Let the clock reach the stamp of a token of this input."""
+    if stamp > u.clock:
+        u.waited_token[port] += stamp - u.clock
+        u.clock = stamp
+
+
 cdef inline void peek(Unit* u, int32_t port) noexcept nogil:
     """Let the clock reach the token at the head."""
-    cdef int64_t stamp = head_stamp(u.inputs[port])
-    if stamp > u.clock:
-        u.clock = stamp
+    wait_until(u, port, head_stamp(u.inputs[port]))
 
 
 cdef inline void take(Unit* u, int32_t port) noexcept nogil:
@@ -183,6 +189,7 @@ cdef inline bint wait_slot(Unit* u, int32_t port) noexcept nogil:
     freed = c.removals[(c.sent - c.capacity) & (c.removal_room - 1)] + 1
     if freed > u.clock:
         u.waited_room += freed - u.clock
+        c.waited += freed - u.clock
         u.clock = freed
     return True
 

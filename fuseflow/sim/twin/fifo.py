@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections import deque
 
+import numpy as np
+
 from fuseflow.sim import faults
 from fuseflow.sim.machine import Channel, ChannelKind
 from fuseflow.sim.nested import Grammar
@@ -32,12 +34,18 @@ class Fifo:
         self._last_stamp = -channel.interval
         self._counts = {"values": 0, "missing": 0, "stops": 0}
         self._record: list[tuple[Token, int]] | None = [] if record else None
+        self._log: list[int] = []
         self._grammar = Grammar(channel.depth) if channel.depth >= 0 else None
 
     @property
     def occupied(self) -> bool:
         """Whether there is a head to read."""
         return bool(self._queue)
+
+    @property
+    def held(self) -> int:
+        """How many tokens are in flight."""
+        return len(self._queue)
 
     @property
     def head(self) -> Token:
@@ -78,12 +86,16 @@ class Fifo:
         """Remove the head in cycle `when`."""
         self._queue.popleft()
         self.removed += 1
+        if self._record is not None:
+            self._log.append(when)
         if self.capacity is not None:
             self._removals.append(when)
 
-    def result(self) -> ChannelResult:
-        """Return the counters and, if asked for, all that was sent."""
-        return ChannelResult(**self._counts, recorded=self._recorded())
+    def result(self, waited: int, watch: bool) -> ChannelResult:
+        """Return the counters and, if asked for, all that was sent and when it was removed."""
+        removals = np.array(self._log, np.int64) if watch else None
+        recorded = self._recorded()
+        return ChannelResult(**self._counts, waited=waited, recorded=recorded, removals=removals)
 
     def _recorded(self) -> TokenStream | None:
         if self._record is None:

@@ -8,13 +8,14 @@ with local clocks. Units run in graph order, each for as long as it can.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 
 import numpy as np
 
 from fuseflow.sim import faults
 from fuseflow.sim.machine import Machine
 from fuseflow.sim.memory import MemoryModel, first_clients, make_memory, owners_of
-from fuseflow.sim.result import Blocked, DeadlockInfo, MachineResult, UnitResult
+from fuseflow.sim.result import INTERRUPTED, Blocked, DeadlockInfo, MachineResult, UnitResult
 from fuseflow.sim.twin.fifo import Fifo
 from fuseflow.sim.twin.ops import Discard, Emit, Peek, Take
 from fuseflow.sim.twin.prefetch import Prefetcher
@@ -24,17 +25,26 @@ from fuseflow.sim.twin.rules import rule_of
 __all__ = ["run_twin"]
 
 WORD_BYTES = 4
+PATIENCE = 256
+"""Visits of units between two looks at what the caller wants."""
 
 
 def run_twin(
-    machine: Machine, record: bool = False, *, max_cycles: int | None = None
+    machine: Machine,
+    record: bool = False,
+    *,
+    max_cycles: int | None = None,
+    watch: bool = False,
+    progress: Callable[[int], str | None] | None = None,
 ) -> MachineResult:
     """Simulate a kernel token by token.
 
     Args:
         machine: the kernel; every channel has one producer and one consumer.
         record: keep all tokens with their stamps.
+        watch: keep, like `record`, also when tokens were removed, and waits by input.
         max_cycles: units whose clock has passed this do nothing more.
+        progress: called now and then with the latest clock; a reason that it returns ends the run.
 
     Returns:
         Figures, written arrays and, if wanted, streams. A deadlock is a result, not an error.
@@ -42,7 +52,7 @@ def run_twin(
     Raises:
         GraphError: tokens do not fit each other or the data (rules of `fuseflow.sim.faults`).
     """
-    fifos = _fifos(machine, record)
+    fifos = _fifos(machine, record or watch)
     memory = make_memory(machine.memory)
     shared = Shared(machine.name, fifos, machine.memory, memory, max_cycles)
     clients = first_clients(machine)
@@ -51,19 +61,21 @@ def run_twin(
         for unit, client in zip(machine.units, clients, strict=True)
     ]
     with np.errstate(all="ignore"):
-        _run_all(processes, memory, owners_of(machine))
+        stopped = _run_all(processes, memory, owners_of(machine), progress)
     _check_leftover(machine, processes, fifos)
     stuck = [process for process in processes if not process.finished]
     limited = any(process.over_limit for process in stuck)
-    deadlock = _explain(processes, fifos) if stuck and not limited else None
+    deadlock = _explain(processes, fifos) if stuck and not (limited or stopped) else None
+    waits = _waits_for_room(processes)
     last_response = memory.figures.last_response if memory else 0
     return MachineResult(
-        units=tuple(_unit_result(process) for process in processes),
-        channels=tuple(fifo.result() for fifo in fifos),
+        units=tuple(_unit_result(process, watch) for process in processes),
+        channels=tuple(fifo.result(waits[i], watch) for i, fifo in enumerate(fifos)),
         elapsed=max([last_response, *(process.clock for process in processes)]),
         complete=not stuck,
         deadlock=deadlock,
         memory=memory.figures if memory else None,
+        stopped=stopped,
     )
 
 
@@ -72,8 +84,16 @@ def _fifos(machine: Machine, record: bool) -> list[Fifo]:
     return [Fifo(machine.name, *end, record) for end in ends]
 
 
-def _run_all(processes: list[Process], memory: MemoryModel | None, owners: list[int]) -> None:
-    """Run whoever was woken, the first in graph order first; then let memory answer."""
+def _run_all(
+    processes: list[Process],
+    memory: MemoryModel | None,
+    owners: list[int],
+    progress: Callable[[int], str | None] | None,
+) -> str | None:
+    """Run whoever was woken, the first in graph order first; then let memory answer.
+
+    Returns why somebody wanted the run to stop, None if nobody did.
+    """
     ready = list(range(len(processes)))
     queued = set(ready)
 
@@ -82,16 +102,23 @@ def _run_all(processes: list[Process], memory: MemoryModel | None, owners: list[
             queued.add(index)
             heapq.heappush(ready, index)
 
-    while True:
+    visits = 0
+    try:
         while ready:
+            if progress and visits % PATIENCE == 0:
+                reason = progress(max(process.clock for process in processes))
+                if reason is not None:
+                    return reason
+            visits += 1
             index = heapq.heappop(ready)
             queued.discard(index)
             if not processes[index].finished:
                 processes[index].run(wake)
-        for request in memory.serve() if memory else ():
-            wake(owners[request.client])
-        if not ready:
-            return
+            for request in memory.serve() if memory and not ready else ():
+                wake(owners[request.client])
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return None
 
 
 def _check_leftover(machine: Machine, processes: list[Process], fifos: list[Fifo]) -> None:
@@ -102,7 +129,13 @@ def _check_leftover(machine: Machine, processes: list[Process], fifos: list[Fifo
             raise faults.leftover(machine.name, name, channel.name, fifo.removed, fifo.head)
 
 
-def _unit_result(process: Process) -> UnitResult:
+def _waits_for_room(processes: list[Process]) -> dict[int, int]:
+    """Return by channel how long its producer waited for room."""
+    pairs = (zip(p.unit.outputs, p.waited_for_room, strict=True) for p in processes)
+    return {channel: cycles for pair in pairs for channel, cycles in pair}
+
+
+def _unit_result(process: Process, watch: bool) -> UnitResult:
     return UnitResult(
         clock=process.clock,
         busy=process.busy,
@@ -112,6 +145,7 @@ def _unit_result(process: Process) -> UnitResult:
         waited_for_input=sum(process.waited_for_input),
         waited_for_room=sum(process.waited_for_room),
         waited_for_memory=process.waited_for_memory,
+        waited_by_input=tuple(process.waited_for_input) if watch else None,
         level=process.level,
         values=process.values,
     )
@@ -147,4 +181,5 @@ def _blocked(process: Process, index: int) -> Blocked:
             port = next(full)
             waits_for, channel, fifo = "slot", unit.outputs[port], process.outputs[port]
     assert fifo is not None
-    return Blocked(index, port, channel, waits_for, process.clock, fifo.sent)
+    held = fifo.held if isinstance(fifo, Fifo) else 0
+    return Blocked(index, port, channel, waits_for, process.clock, fifo.sent, held)
