@@ -9,10 +9,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fuseflow.cli.common import Context, load, produce, run
-from fuseflow.cli.parser import Parser
+from fuseflow.cli.parser import Parser, mebibytes
+from fuseflow.cli.watching import INTERRUPTED, MEMORY, Progress, open_trace
 from fuseflow.errors import (
     CheckFailedError,
     DeadlockError,
@@ -24,13 +25,15 @@ from fuseflow.errors import (
 
 if TYPE_CHECKING:
     from fuseflow.ir.hardware import HardwareConfig
-    from fuseflow.ir.report import SimulationReport
+    from fuseflow.ir.report import Deadlock, SimulationReport
+    from fuseflow.wire import Artifact
 
 __all__ = ["ENGINES", "MEMORIES", "PROFILES", "main", "make_parser"]
 
 ENGINES = ("engine", "twin")
 PROFILES = ("comal", "native")
 MEMORIES = ("ideal", "comal-hbm", "hbm2")
+AUTO = "auto"
 
 DESCRIPTION = """Simulate a dataflow program, cycle by cycle, and report what it took.
 
@@ -55,9 +58,14 @@ def make_parser() -> Parser:
         ("atol", "tolerance relative to the largest magnitude of an output (default 1e-5)"),
     ):
         parser.add_argument(f"--{name}", type=float, metavar="NUMBER", help=text)
+    _add_limits(parser)
     parser.add_argument(
-        "--max-cycles", type=int, metavar="N", help="stop when the program has taken more cycles"
+        "--stats",
+        action="store_true",
+        help="report also how full each channel was, who waited for it, and its longest list: "
+        "slower, and memory for every token",
     )
+    _add_trace(parser)
     parser.add_argument(
         "--profile",
         action="store_true",
@@ -90,16 +98,63 @@ def _add_machine_options(parser: Parser) -> None:
     parser.add_argument("--timing", choices=PROFILES, help="what primitives and channels cost")
     parser.add_argument(
         "--fifo-depth",
-        type=int,
+        type=_depth,
         metavar="TOKENS",
-        help="capacity of the channels for which the program states none",
+        help="capacity of the channels for which the program states none; auto: whole lists where "
+        "paths meet again, so that nothing can deadlock",
     )
+
+
+def _add_limits(parser: Parser) -> None:
+    parser.add_argument(
+        "--max-cycles", type=int, metavar="N", help="stop when the program has taken more cycles"
+    )
+    parser.add_incidental(
+        "--max-memory",
+        type=mebibytes,
+        metavar="MIB",
+        help="stop when this process has taken more memory",
+    )
+
+
+def _add_trace(parser: Parser) -> None:
+    parser.add_incidental(
+        "--trace",
+        metavar="FILE",
+        help="write what every node did when, for https://ui.perfetto.dev; compressed if the name "
+        "ends in .gz",
+    )
+    parser.add_incidental(
+        "--trace-window",
+        type=_window,
+        metavar="A:B",
+        help="with --trace: only cycles A to B of the program",
+    )
+    parser.add_incidental(
+        "--trace-limit",
+        type=int,
+        metavar="N",
+        default=1_000_000,
+        help="with --trace: stop tracing after so many events (default 1000000)",
+    )
+
+
+def _depth(text: str) -> int | str:
+    return text if text == AUTO else int(text)
+
+
+def _window(text: str) -> tuple[int, int | None]:
+    """Read "A:B"; A or B may be missing."""
+    first, colon, last = text.partition(":")
+    window = (int(first or 0), int(last) if last else None)
+    if not colon or window[0] < 0 or (window[1] is not None and window[1] <= window[0]):
+        raise ValueError(text)
+    return window
 
 
 def _execute(context: Context) -> int:
     from fuseflow.ir.dataflow import DataflowProgram
-    from fuseflow.ir.report import SimulatorStats
-    from fuseflow.sim import simulate
+    from fuseflow.sim import Watch, simulate
 
     args = context.args
     hardware = _hardware(context)
@@ -107,29 +162,42 @@ def _execute(context: Context) -> int:
     given = {
         name: getattr(args, name) for name in ("rtol", "atol") if getattr(args, name) is not None
     }
+    progress = Progress(context.console, len(artifact.root.kernels), args)
     start = time.perf_counter()
-    report = simulate(
-        artifact.root,
-        hardware,
-        engine=args.engine,
-        check=args.check,
-        max_cycles=args.max_cycles,
-        **given,
-    )
-    seconds = time.perf_counter() - start
-    if args.profile:
+    with open_trace(args) as observe:
+        report = simulate(
+            artifact.root,
+            hardware,
+            engine=args.engine,
+            check=args.check,
+            max_cycles=args.max_cycles,
+            watch=Watch(detail=args.stats, progress=progress, observe=observe),
+            **given,
+        )
+    _deliver(context, report, artifact, time.perf_counter() - start)
+    if report.stopped == INTERRUPTED:
+        raise KeyboardInterrupt
+    failure = _failure(report, checked=args.check)
+    if failure is not None:
+        raise failure
+    return 0
+
+
+def _deliver(
+    context: Context, report: SimulationReport, source: Artifact[Any], seconds: float
+) -> None:
+    """Write the report, which a run that stopped early has too, and say what it holds."""
+    from fuseflow.ir.report import SimulatorStats
+
+    if context.args.profile:
         report.simulator = SimulatorStats(
             wall_seconds=seconds,
             tokens_per_second=report.totals.tokens / seconds,
             peak_rss_bytes=_peak_memory(),
             threads=1,
         )
-    produce(context, report, artifact)
+    produce(context, report, source)
     _say(context, report)
-    failure = _failure(report, checked=args.check)
-    if failure is not None:
-        raise failure
-    return 0
 
 
 def _hardware(context: Context) -> HardwareConfig:
@@ -142,8 +210,10 @@ def _hardware(context: Context) -> HardwareConfig:
     timing, memory = config.timing, config.memory
     if args.timing is not None:
         timing = replace(timing, profile=args.timing)
-    if args.fifo_depth is not None:
-        timing = replace(timing, capacity=args.fifo_depth)
+    if args.fifo_depth == AUTO:
+        timing = replace(timing, auto_capacity=True)
+    elif args.fifo_depth is not None:
+        timing = replace(timing, capacity=args.fifo_depth, auto_capacity=False)
     if args.memory is not None:
         memory = replace(memory, model=args.memory)
     return replace(config, timing=timing, memory=memory)
@@ -164,17 +234,28 @@ def _say(context: Context, report: SimulationReport) -> None:
         context.console.detail(f"check passed: largest relative error {check.max_rel_error:.3g}")
 
 
+def _more_room(deadlock: Deadlock) -> str:
+    """Say what would have helped."""
+    if not deadlock.sufficient:
+        return "give the channels more room: --fifo-depth"
+    least = [f'{s.capacity} tokens in "{s.name}"' for s in deadlock.sufficient]
+    most = max(s.capacity for s in deadlock.sufficient)
+    return f"enough would be {', '.join(least)}: --fifo-depth {most}, or --fifo-depth auto"
+
+
 def _failure(report: SimulationReport, *, checked: bool) -> FuseflowError | None:
     """Return what was wrong with the run, whose report is written already."""
     where = Location(graph=report.name)
     if report.deadlock is not None:
         found = report.deadlock
         lines = [f"{found.kind} deadlock in kernel {found.kernel}", *found.blocked]
-        fix = "give the channels more room: --fifo-depth" if found.kind == "capacity" else None
+        fix = _more_room(found) if found.kind == "capacity" else None
         return DeadlockError("S020 deadlock", "; ".join(lines), where=where, fix=fix)
     if not report.complete:
-        message = f"stopped at the limit after {report.totals.cycles:,} cycles"
-        return LimitError("S021 cycle-limit", message, where=where, fix="raise --max-cycles")
+        message = f"stopped at {report.stopped} after {report.totals.cycles:,} cycles"
+        fix = "raise --max-memory" if MEMORY in report.stopped else "raise --max-cycles"
+        rule = "S024 memory-limit" if MEMORY in report.stopped else "S021 cycle-limit"
+        return LimitError(rule, message, where=where, fix=fix)
     if not checked or report.check.passed:
         return None
     if not report.check.performed:

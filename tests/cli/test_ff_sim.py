@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
+import gzip
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fuseflow.cli import ff_fuse, ff_show, ff_sim
+from fuseflow.cli import ff_fuse, ff_show, ff_sim, watching
+from fuseflow.cli.console import Console
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.op_specs import OP_SPECS
+from fuseflow.sim import Watch, simulate
 from fuseflow.sim.profiles import MEMORY_MODELS, PROFILES
 from fuseflow.sim.run import SIMULATORS
 from fuseflow.wire import (
@@ -205,3 +211,118 @@ def test_ops_in_a_report_are_those_of_the_program(call: Call, program_file: Path
     plain = simulated(call, program_file)
     ops = {node["op"] for kernel in plain["kernels"] for node in kernel["nodes"]}
     assert ops <= {op.value for op in OP_SPECS}
+
+
+def test_automatic_depths_let_a_program_run_that_short_channels_block(
+    call: Call, program_file: Path
+) -> None:
+    plain = simulated(call, program_file, "--fifo-depth", "auto", "--check")
+    assert plain["check"]["passed"] is True
+    assert plain["hardware"]["timing"]["auto_capacity"] is True
+    assert all(s["capacity"] > 1 for k in plain["kernels"] for s in k["streams"])
+
+
+def test_a_deadlock_names_what_would_have_been_enough(call: Call, program_file: Path) -> None:
+    result = call(ff_sim.main, "--fifo-depth", "1", program_file)
+    deadlock = read_report(result.out).deadlock
+    assert deadlock is not None
+    assert deadlock.sufficient
+    least = max(found.capacity for found in deadlock.sufficient)
+    assert f"--fifo-depth {least}" in result.err
+    assert call(ff_sim.main, "--fifo-depth", str(least), program_file).code == 0
+
+
+@pytest.mark.parametrize("engine", ff_sim.ENGINES)
+@pytest.mark.parametrize("memory", ff_sim.MEMORIES)
+def test_every_memory_model_gives_the_same_values_and_bytes(
+    call: Call, program_file: Path, memory: str, engine: str
+) -> None:
+    ideal = simulated(call, program_file)
+    plain = simulated(call, program_file, "--memory", memory, "--engine", engine, "--check")
+    assert plain["check"]["passed"] is True
+    assert plain["totals"]["dram_read_bytes"] == ideal["totals"]["dram_read_bytes"]
+    assert (plain["totals"]["cycles"] > ideal["totals"]["cycles"]) == (memory != "ideal")
+    assert ("memory" in plain["kernels"][0]) == (memory != "ideal")
+
+
+def test_detailed_statistics_come_on_request_and_change_nothing_else(
+    call: Call, program_file: Path
+) -> None:
+    plain, detailed = (simulated(call, program_file, *more) for more in ([], ["--stats"]))
+    assert plain["totals"] == detailed["totals"]
+    for stream in detailed["kernels"][0]["streams"]:
+        assert stream["peak"] > 0
+        assert stream["longest"] >= 0
+    assert all("peak" not in stream for stream in plain["kernels"][0]["streams"])
+
+
+def test_a_memory_limit_exits_3_and_the_report_is_written(
+    call: Call, program_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.0)
+    result = call(ff_sim.main, "--max-memory", "1", "--engine", "twin", program_file)
+    assert result.code == 3
+    assert "S024 memory-limit" in result.err
+    report = read_report(result.out)
+    assert not report.complete
+    assert report.stopped == "the limit of 1 MiB of memory"
+
+
+def test_an_interrupted_run_writes_what_it_has_and_exits_130(
+    call: Call, program_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watching.Progress, "__call__", interrupt)
+    result = call(ff_sim.main, "--engine", "twin", program_file)
+    assert result.code == 130
+    report = read_report(result.out)
+    assert not report.complete
+    assert report.stopped == "interrupted"
+
+
+def test_progress_names_kernel_and_cycle(
+    call: Call, program_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "TELL_SECONDS", 0.0)
+    result = call(ff_sim.main, program_file)
+    assert result.code == 0
+    assert result.err.startswith("ff-sim: note: kernel 1 of 1 (")
+    assert call(ff_sim.main, "--quiet", program_file).err == ""
+
+
+def test_a_run_ends_when_nobody_reads_its_output(
+    program_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:
+        monkeypatch.setattr(watching, "LOOK_SECONDS", 0.0)
+        monkeypatch.setattr(sys, "stdout", out)
+        args = argparse.Namespace(output="-", max_memory=None)
+        progress = watching.Progress(Console("ff-sim"), 1, args)
+        with pytest.raises(BrokenPipeError):
+            simulate(read_dataflow_program(program_file), watch=Watch(progress=progress))
+
+
+@pytest.mark.parametrize("name", ["trace.json", "trace.json.gz"])
+def test_a_trace_has_a_process_per_kernel_and_a_thread_per_node(
+    call: Call, program_file: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    plain = simulated(call, program_file, "--trace", path)
+    data = path.read_bytes()
+    events = json.loads(gzip.decompress(data) if name.endswith(".gz") else data)["traceEvents"]
+    named = {e["args"]["name"] for e in events if e["ph"] == "M" and e["name"] == "thread_name"}
+    assert {node["name"] for node in plain["kernels"][0]["nodes"]} <= named
+    assert {e["pid"] for e in events} == {1}
+    assert max(e["ts"] + e.get("dur", 0) for e in events if e["ph"] == "X") > 0
+
+
+@pytest.mark.parametrize("window", ["9", "5:4", "-1:4", "a:b"])
+def test_a_window_that_is_none_is_refused(call: Call, program_file: Path, window: str) -> None:
+    result = call(ff_sim.main, program_file, "--trace", "x.json", f"--trace-window={window}")
+    assert (result.code, result.out) == (2, b"")
+    assert "argument --trace-window" in result.err
