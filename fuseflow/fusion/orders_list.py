@@ -20,8 +20,12 @@ __all__ = ["LegalOrder", "describe_orders", "legal_orders"]
 
 @dataclass(frozen=True, slots=True)
 class LegalOrder:
-    """An order that can be lowered, its expected cost, and the worst recomputation."""
+    """An order that can be lowered, its expected cost, and the worst recomputation.
 
+    Orders with one `number` give the same kernel: every operation has the same loops.
+    """
+
+    number: int
     order: tuple[str, ...]
     cost: float
     recompute: float
@@ -32,7 +36,8 @@ def describe_orders(
 ) -> Iterator[str]:
     """Yield counts for every kernel, and up to `limit` legal orders, one at a time.
 
-    `per_use` counts views of every use of a value instead of shared ones.
+    Orders with the same number in front give the same kernel. `per_use` counts views of every use
+    of a value instead of shared ones.
     """
     for planned in plans:
         graph = planned.plan.graph
@@ -47,12 +52,13 @@ def describe_orders(
         if limit and not shown:
             yield "  none of them can be lowered"
         elif limit and shown == limit:
-            yield f"  .. the first {limit}; more with --limit"
+            yield f"  the first {limit}; more with --limit"
 
 
 def legal_orders(planned: Planned) -> Iterator[LegalOrder]:
     """Yield the orders that storage allows and that can be lowered, lazily."""
     space = planned.space
+    numbers: dict[tuple[tuple[str, ...], ...], int] = {}
     for order in list_orders(tuple(space.graph.classes), space.constraints.edges):
         try:
             cost, candidate = space.evaluate(order)
@@ -60,7 +66,9 @@ def legal_orders(planned: Planned) -> Iterator[LegalOrder]:
         except IllegalOrderError:
             continue
         worst = max(recomputed_under(candidate.expected, space).values(), default=1.0)
-        yield LegalOrder(order, cost, worst)
+        nests = candidate.plan.nests
+        loops = tuple(nests[view].full for view in space.graph.ops)
+        yield LegalOrder(numbers.setdefault(loops, len(numbers) + 1), order, cost, worst)
 
 
 def _counts(graph: ViewGraph, planned: Planned) -> Iterator[str]:
@@ -75,7 +83,8 @@ def _counts(graph: ViewGraph, planned: Planned) -> Iterator[str]:
 
 
 def _describe(found: LegalOrder, planned: Planned) -> str:
-    text = f"{' -> '.join(found.order) or '(scalar)'}  cost {found.cost:.4g}"
+    order = " -> ".join(found.order) or "(scalar)"
+    text = f"{found.number:3}  {order}  cost {found.cost:.4g}"
     if found.recompute > 1:
         text += f", recomputes up to {found.recompute:.3g} times"
     return f"{text}  <- chosen" if found.order == planned.plan.order else text
