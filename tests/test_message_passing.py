@@ -16,6 +16,7 @@ from fuseflow.ir.report import SimulationReport
 from fuseflow.models.graph_file import read_graph_file
 from fuseflow.models.graphs import karate_club
 from fuseflow.sim import simulate
+from tests.frontend.graphs import edge_index, features, make_layer
 from tests.frontend.networks import NETWORKS, make_network
 from tests.frontend.onnx.export import export_module
 from tests.frontend.test_messages import DISTINCT, PROGRAMS, data_on, graph_of
@@ -35,6 +36,16 @@ def test_messages_of_every_kind_are_simulated_right(name: str) -> None:
         graph = graph_of(PROGRAMS[name], data_on(pairs))
         for strategy in Strategy:
             run(graph, strategy)
+
+
+@pytest.mark.parametrize("edges", ["isolated", "repeated", "empty"])
+@pytest.mark.parametrize(
+    "layer", ["gcn not normalised", "sage mean", "sage max", "gat without loops", "gatv2", "gin"]
+)
+def test_layer_on_a_difficult_graph_is_simulated_right(layer: str, edges: str) -> None:
+    graph = import_torch(make_layer(layer), (features(), edge_index(edges)))
+    for strategy in Strategy:
+        run(graph, strategy)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -33,13 +33,18 @@ def forms(graph: EinsumGraph) -> list[str]:
     return [note for note in graph.notes if "become" in note]
 
 
-@pytest.mark.parametrize("graph", EDGES)
+def graphs(*quick: str) -> list[object]:
+    """Return test parameters for all graphs; those not listed as quick are slow."""
+    return [pytest.param(n, marks=[] if n in quick else [pytest.mark.slow]) for n in EDGES]
+
+
+@pytest.mark.parametrize("graph", graphs("loops", "repeated", "empty"))
 @pytest.mark.parametrize("layer", LAYERS)
 def test_layer_on_a_graph_agrees_with_torch(layer: str, graph: str) -> None:
     layer_on(layer, graph)
 
 
-@pytest.mark.parametrize("graph", EDGES)
+@pytest.mark.parametrize("graph", graphs("loops", "repeated"))
 @pytest.mark.parametrize("layer", WEIGHTED)
 def test_layer_with_edge_weights_agrees_with_torch(layer: str, graph: str) -> None:
     edges = edge_index(graph)
