@@ -36,6 +36,13 @@ def make_parser() -> Parser:
         help="draw the graph as DOT text, for Graphviz",
     )
     views.add_argument(
+        "--stats",
+        dest="view",
+        action="store_const",
+        const="stats",
+        help="list every figure of a report, with what it means",
+    )
+    views.add_argument(
         "--einsum",
         dest="view",
         action="store_const",
@@ -70,6 +77,10 @@ def _drawn(context: Context) -> tuple[str, tuple[str, ...]]:
     from fuseflow.wire import read_any_artifact
 
     artifact = read_any_artifact(open_input(context.args.input))
+    if context.args.view == "stats":
+        from fuseflow.cli.figures import list_figures
+
+        return list_figures(artifact.root), artifact.remarks
     if context.args.view == "dot":
         from fuseflow.cli.dot import draw
 

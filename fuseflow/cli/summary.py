@@ -169,31 +169,52 @@ def _report_tables(report: SimulationReport) -> list[Table]:
     return [
         Table("totals", (*_COUNT_TITLES, "kernels"), (total,), right),
         Table("kernels", ("kernel", *_COUNT_TITLES), kernels, right),
+        _time_table(report),
         _busiest_table(report),
         _list_table("result", _results(report)),
         _value_table("outputs", report.outputs),
     ]
 
 
+def _time_table(report: SimulationReport) -> Table:
+    """What bounds each kernel: its critical resource, and how well memory was used."""
+    columns = ("kernel", "critical resource", "share", "bytes/cycle", "row hits")
+    rows = tuple(_time_row(kernel) for kernel in report.kernels)
+    return Table("bounds", columns, rows, frozenset(columns[2:]))
+
+
+def _time_row(kernel: KernelStats) -> tuple[str, ...]:
+    critical, memory = kernel.critical, kernel.memory
+    name = f"{critical.kind} {critical.name}" if critical else ""
+    share = f"{critical.busy / kernel.cycles:.0%}" if critical and kernel.cycles else ""
+    hits = f"{memory.row_hit_rate:.0%}" if memory and memory.model == "hbm2" else ""
+    return (kernel.name, name, share, f"{kernel.bytes_per_cycle:.3g}", hits)
+
+
 def _busiest_table(report: SimulationReport) -> Table:
     nodes = [(kernel, node) for kernel in report.kernels for node in kernel.nodes]
     nodes.sort(key=lambda pair: -pair[1].busy)
-    columns = ("kernel", "node", "op", "busy", "stalled", "tokens out")
+    waits = ("for tokens", "for room", "for memory")
+    columns = ("kernel", "node", "op", "busy", *waits, "tokens out")
     rows = tuple(_node_row(kernel, node) for kernel, node in nodes[:_BUSIEST])
-    return Table("busiest nodes", columns, rows, frozenset({"busy", "stalled", "tokens out"}))
+    return Table("busiest nodes", columns, rows, frozenset({"busy", *waits, "tokens out"}))
 
 
 def _node_row(kernel: KernelStats, node: NodeStats) -> tuple[str, ...]:
-    counts = (f"{node.busy:,}", f"{node.stalled:,}", f"{node.tokens_out:,}")
+    waits = (node.stalled_input, node.stalled_output, node.stalled_memory)
+    counts = tuple(f"{count:,}" for count in (node.busy, *waits, node.tokens_out))
     return (kernel.name, f"{node.id} {node.name}", node.op, *counts)
 
 
 def _results(report: SimulationReport) -> list[str]:
     check = report.check
-    lines = [] if report.complete else ["INCOMPLETE: the run was interrupted or reached a limit"]
+    why = report.stopped or "deadlock"
+    lines = [] if report.complete else [f"INCOMPLETE: {why}"]
     if report.deadlock is not None:
         lines.append(f"DEADLOCK ({report.deadlock.kind}) in kernel {report.deadlock.kernel}")
         lines += report.deadlock.blocked
+        enough = report.deadlock.sufficient
+        lines += [f'enough would be {s.capacity} tokens in "{s.name}"' for s in enough]
     if not check.performed:
         return [*lines, "outputs were not checked"]
     verdict = "passed" if check.passed else "FAILED"

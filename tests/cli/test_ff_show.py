@@ -92,11 +92,26 @@ def test_an_incomplete_report_says_so(call: Call, tmp_path: Path) -> None:
     assert "outputs were not checked" in text
 
 
+def test_every_figure_of_a_report_is_listed_with_its_meaning(call: Call, report_file: Path) -> None:
+    first, *lines, last = shown(call, report_file, "--stats").splitlines()
+    assert (first, last) == ("---- begin statistics ----", "---- end statistics ----")
+    assert all(line.split("#")[1].endswith(")") for line in lines)
+    listed = {line.split()[0]: line.split()[1] for line in lines}
+    assert listed["totals.cycles"] == "5000"
+    assert listed["check.max_abs_error"] == "0.5"
+
+
+def test_only_a_report_has_statistics(call: Call, graph_file: Path) -> None:
+    result = call(ff_show.main, graph_file, "--stats")
+    assert (result.code, result.out) == (2, b"")
+    assert "U031 no-report" in result.err
+
+
 def test_the_json_of_a_report_has_the_promised_keys(call: Call, report_file: Path) -> None:
     plain = json.loads(shown(call, report_file, "--json"))
     counts = {"cycles", "tokens", "flops", "dram_read_bytes", "dram_write_bytes"}
-    assert plain["totals"].keys() == counts | {"kernels"}
-    assert all(isinstance(number, int) for number in plain["totals"].values())
+    assert plain["totals"].keys() == counts | {"kernels", "functions", "tensors"}
+    assert all(isinstance(plain["totals"][name], int) for name in counts)
     assert plain["check"].keys() >= {"performed", "passed", "max_abs_error", "max_rel_error"}
     assert plain["kernels"][0].keys() >= counts | {"name", "nodes"}
     assert plain["kernels"][0]["nodes"][0]["busy"] == 3000
