@@ -14,7 +14,7 @@ NATIVE  := $(wildcard proto/fuseflow/v1/*.proto) \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check venv build proto schema format format-check lint types layers unit slow \
-        fuzz bench size dist clean
+        fuzz onnx-backend bench size dist clean
 
 help: ## print this list
 	@echo 'usage: make TARGET'
@@ -69,6 +69,9 @@ slow: build ## run the slow tests
 
 fuzz: build ## look for graphs that are compiled wrongly, for FUZZ_MINUTES (default 5)
 	@$(BIN)/python -m tools.fuzz --minutes $(or $(FUZZ_MINUTES),5)
+
+onnx-backend: build ## count the node tests of onnx that are imported and evaluated right
+	@$(BIN)/python -W ignore -m tests.frontend.onnx.backend
 
 bench: build ## print how fast the fusion stage and the simulator are on this machine
 	@$(BIN)/python -m tools.bench_fuse

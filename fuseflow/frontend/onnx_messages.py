@@ -15,6 +15,7 @@ import numpy.typing as npt
 from fuseflow.frontend.edges import one_list, resolve
 from fuseflow.frontend.onnx_context import Rule, RuleContext
 from fuseflow.frontend.onnx_lazy import compact
+from fuseflow.frontend.onnx_scatter import scatter_each
 
 __all__ = ["MESSAGE_RULES"]
 
@@ -50,19 +51,19 @@ def _take(c: RuleContext, chosen: npt.NDArray[np.int64], axis: int) -> str:
 
 def _scatter_elements(c: RuleContext) -> str:
     base, reduction = c.known(0), c.node.attrs["reduction"]
-    if base is None:
-        raise c.error("scattering into computed values is not supported, only into constants")
-    if reduction not in ("add", "max", "min"):
-        raise c.error(f'the reduction "{reduction}" is not supported')
     indices, updates = _indices(c), c.value(2)
     axis = c.builder.dim(updates, c.node.attrs["axis"])
+    if base is None or reduction == "none":
+        return scatter_each(c, _resolved(c, indices, c.shape(c.node.input(0))[axis]), axis)
+    if reduction not in ("add", "max", "min"):
+        raise c.error(f'the reduction "{reduction}" is not supported')
     expected = list(base.shape)
     expected[axis] = indices.shape[axis]
     if list(indices.shape) != expected:
         raise c.error(f"its indices {list(indices.shape)} leave out parts of {list(base.shape)}")
     targets = one_list(indices, axis)
     if targets is None:
-        raise c.error("its indices differ along other axes than the one that is scattered")
+        return scatter_each(c, _resolved(c, indices, base.shape[axis]), axis)
     targets = _resolved(c, targets, base.shape[axis])
     empty = _empty(c, base, axis, targets)
     extent = base.shape[axis]

@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial, reduce
 
-import numpy as np
-import numpy.typing as npt
-
 from fuseflow.frontend import spellings
+from fuseflow.frontend.onnx_attention import attention
 from fuseflow.frontend.onnx_context import Rule, RuleContext
 from fuseflow.frontend.onnx_messages import MESSAGE_RULES
 from fuseflow.frontend.onnx_shape_rules import SHAPE_RULES
@@ -79,9 +77,12 @@ def _leaky_relu(c: RuleContext) -> str:
 
 def _prelu(c: RuleContext) -> str:
     slope = c.number(c.node.input(1), len(c.shape(c.node.input(0))))
-    if slope is None:
-        raise c.error("its slope must be one constant number")
-    return c.builder.map("leaky_relu", c.value(0), parameters=(slope,))
+    b, x = c.builder, c.value(0)
+    if slope is not None:
+        return b.map("leaky_relu", x, parameters=(slope,))
+    return b.map(
+        "add", b.map("relu", x), b.map("mul", c.value(1), spellings.scalar(b, "min", x, 0))
+    )
 
 
 def _gelu(c: RuleContext) -> str:
@@ -130,65 +131,6 @@ def _einsum(c: RuleContext) -> str:
     return spellings.einsum(c.builder, c.node.attrs["equation"], operands)
 
 
-def _attention(c: RuleContext) -> str:
-    _require_simple_attention(c)
-    q, k, v = (_heads(c, position) for position in range(3))
-    if c.builder.shape(q)[1] != c.builder.shape(k)[1]:
-        raise c.error("grouped queries are not supported", fix="repeat keys and values per head")
-    mask, additive = _attention_mask(c, c.builder.shape(q)[2], c.builder.shape(k)[2])
-    scale = c.node.attrs.get("scale")
-    y = spellings.attention(c.builder, q, k, v, scale=scale, mask=mask, additive=additive)
-    if len(c.shape(c.node.input(0))) == 4:
-        return y
-    return c.builder.reshape(c.builder.transpose(y, 1, 2), c.shape(c.node.outputs[0]))
-
-
-def _require_simple_attention(c: RuleContext) -> None:
-    if any(c.node.input(position) for position in (4, 5, 6)):
-        raise c.error("a cache of keys and values is not supported")
-    if any(c.node.outputs[1:]):
-        raise c.error("only its first output is supported")
-    if c.node.attrs.get("softcap"):
-        raise c.error("a soft cap on scores is not supported")
-
-
-def _heads(c: RuleContext, position: int) -> str:
-    """Return queries, keys or values as [batch, heads, length, depth]."""
-    name = c.value(position)
-    shape = c.builder.shape(name)
-    if len(shape) == 4:
-        return name
-    batch, length, width = shape
-    heads = c.node.attrs["kv_num_heads" if position else "q_num_heads"]
-    return c.builder.transpose(
-        c.builder.reshape(name, (batch, length, heads, width // heads)), 1, 2
-    )
-
-
-def _attention_mask(c: RuleContext, rows: int, columns: int) -> tuple[str, str]:
-    """Return the boolean mask and the addend of the scores; absent ones are empty."""
-    given = c.known(3) if c.node.input(3) else None
-    band = _band(c, rows, columns)
-    if given is None or given.dtype.kind != "b":
-        mask = "" if band is None else c.builder.constant(band, "band")
-        return mask, c.value(3) if c.node.input(3) else ""
-    if band is None:
-        return c.value(3), ""
-    return c.builder.constant(given & band, "band"), ""
-
-
-def _band(c: RuleContext, rows: int, columns: int) -> npt.NDArray[np.bool_] | None:
-    """Return which keys lie within the window of each query, None if all do."""
-    left, right = (c.node.attrs.get(f"{side}_window_size", -1) for side in ("left", "right"))
-    if c.node.attrs["is_causal"]:
-        right = 0
-    ahead = np.arange(columns) - np.arange(rows)[:, None]
-    inside = np.ones((rows, columns), dtype=np.bool_)
-    inside &= (ahead >= -left) | (left < 0)
-    inside &= (ahead <= right) | (right < 0)
-    return None if inside.all() else inside
-
-
 def _softmax(c: RuleContext) -> str:
     zero_rows = bool(c.node.attrs.get("zero_rows"))
     return c.builder.softmax(c.value(0), c.node.attrs["axis"], zero_rows=zero_rows)
@@ -198,10 +140,18 @@ def _log_softmax(c: RuleContext) -> str:
     return c.builder.log_softmax(c.value(0), c.node.attrs["axis"])
 
 
-def _layer_norm(c: RuleContext) -> str:
-    _require_one_output(c)
+def _layer_norm(c: RuleContext) -> tuple[str, ...]:
     weight, bias = (c.value(place) if c.node.input(place) else "" for place in (1, 2))
-    return c.builder.layer_norm(c.value(0), _norm_axes(c), c.real("epsilon"), weight, bias)
+    y = c.builder.layer_norm(c.value(0), _norm_axes(c), c.real("epsilon"), weight, bias)
+    return (y, *_moments(c)) if any(map(c.is_used, c.node.outputs[1:])) else (y,)
+
+
+def _moments(c: RuleContext) -> tuple[str, str]:
+    """Return the mean and the inverse of the deviation that a layer norm divides by."""
+    b, x, axes = c.builder, c.value(0), _norm_axes(c)
+    mean = b.reduce("mean", x, axes, keepdim=True)
+    variance = b.reduce("mean", b.map("square", b.map("sub", x, mean)), axes, keepdim=True)
+    return mean, b.map("rsqrt", spellings.scalar(b, "add", variance, c.real("epsilon")))
 
 
 def _rms_norm(c: RuleContext) -> str:
@@ -274,7 +224,7 @@ RULES: Mapping[str, Rule] = {
     **{op: partial(_reduce, fn) for op, fn in _REDUCE.items()},
     **MESSAGE_RULES,
     **SHAPE_RULES,
-    "Attention": _attention,
+    "Attention": attention,
     "Clip": _clip,
     "Einsum": _einsum,
     "Gelu": _gelu,

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from fuseflow.frontend.onnx_context import Rule, RuleContext
 
 __all__ = ["SHAPE_RULES"]
@@ -43,8 +45,17 @@ def _slice(c: RuleContext) -> str:
     steps = c.ints(4, "steps") if c.node.input(4) else [1] * len(starts)
     result = c.value(0)
     for axis, start, stop, step in zip(axes, starts, stops, steps, strict=True):
-        result = c.builder.slice(result, axis, start, stop, step)
+        result = _slice_one(c, result, axis, slice(start, stop, step))
     return result
+
+
+def _slice_one(c: RuleContext, x: str, axis: int, part: slice) -> str:
+    """Take a range of one dimension; one that runs backwards is a list of coordinates."""
+    b = c.builder
+    chosen = np.arange(b.shape(x)[b.dim(x, axis)])[part]
+    if part.step > 0 or not chosen.size:
+        return b.slice(x, axis, part.start, part.stop, part.step)
+    return b.gather(x, b.constant(chosen, "reversed"), axis)
 
 
 def _split(c: RuleContext) -> Sequence[str]:
