@@ -9,17 +9,16 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy, memset
 
-from fuseflow.sim.engine.pool cimport FAULT_OVERFULL, pool_resize, pool_take, set_fault
+from fuseflow.sim.engine.pool cimport FAULT_OVERFULL, pool_resize
 from fuseflow.sim.engine.ring cimport (
-    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int, head_number,
+    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, has, head_ctl, head_int, head_number,
 )
 from fuseflow.sim.engine.flush cimport flush_strip
 from fuseflow.sim.engine.scalar cimport combine
-from fuseflow.sim.engine.states cimport Fold
+
 from fuseflow.sim.engine.strip cimport STRIP_LIMIT, Strip, strip_add_range, strip_reserve
 from fuseflow.sim.engine.unit cimport (
-    Emission, Unit, fault, finish, flush, has_room, misaligned, peek, stage_ctl, take, tick,
-    wait_token,
+    Emission, Unit, fault, finish, flush, has_room, misaligned, peek, take, tick, wait_token,
 )
 from fuseflow.sim.engine.values cimport (
     REDUCE_EMIT, REDUCE_SEND, REDUCE_SHAPE, REDUCE_TAKE, fold, fold_missing, take_shape,
@@ -85,8 +84,14 @@ cdef bint _retire_group(Unit* u, SpaccState* s) noexcept nogil:
         return _retire_done(u, s)
     if not _take_stop(u, s, 0):
         return False
-    u.phase = REDUCE_EMIT if u.n_in <= s.order + 2 or u.inputs[s.order + 2] is NULL else REDUCE_SHAPE
+    u.phase = _after_stop(u, s)
     return True
+
+
+cdef inline int32_t _after_stop(Unit* u, SpaccState* s) noexcept nogil:
+    """Return the phase in which a flush or the end goes on."""
+    cdef int32_t shape = s.order + 2
+    return REDUCE_SHAPE if u.n_in > shape and u.inputs[shape] is not NULL else REDUCE_EMIT
 
 
 cdef bint _retire_leaf(Unit* u, SpaccState* s) noexcept nogil:
@@ -162,7 +167,7 @@ cdef bint _retire_done(Unit* u, SpaccState* s) noexcept nogil:
             return misaligned(u, 1 | <int64_t> 1 << port)
     for port in range(s.order + 2):
         take(u, port)
-    u.phase = REDUCE_EMIT if u.n_in <= s.order + 2 or u.inputs[s.order + 2] is NULL else REDUCE_SHAPE
+    u.phase = _after_stop(u, s)
     return True
 
 

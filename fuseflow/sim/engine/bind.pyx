@@ -34,8 +34,8 @@ from fuseflow.sim.engine.scalar cimport Function
 from fuseflow.sim.engine.shape cimport step_hold, step_repeat
 from fuseflow.sim.engine.states cimport (
     COMPRESSED, DENSE, FOLD_ADD, FOLD_MAX, FOLD_MIN, FOLD_MUL, MAX_ARITY, MAX_AXES, SINGLETON,
-    AluState, ArrayState, ConcatState, DropState, Fold, GatherState, HoldState, JoinState, LevelKind,
-    LevelWriteState, LocateState, MaskState, ReduceState, RepeatState, ReplayState, ScanState,
+    AluState, ArrayState, ConcatState, DropState, Fold, GatherState, HoldState, JoinState,
+    LevelKind, LevelWriteState, LocateState, MaskState, ReduceState, RepeatState, ReplayState, ScanState,
     SourceState, TileLoop, ValDropState, ValWriteState,
 )
 from fuseflow.sim.engine.strip cimport STRIP_LIMIT, strip_reserve

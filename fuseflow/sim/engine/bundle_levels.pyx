@@ -12,10 +12,10 @@ from fuseflow.sim.engine.bundles cimport (
 from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
     ABSENT, CTL_DONE, CTL_STOP, INTS, RANGE, Chan, Entry, Mark, behind_head, block_space,
-    entry_int, head_ctl, head_entry, head_int, head_stamp, remove_ctl, remove_values, values_left,
+    entry_int, head_entry, head_int, head_stamp, remove_ctl, remove_values, values_left,
 )
 from fuseflow.sim.engine.states cimport DENSE, COMPRESSED, LocateState, ScanState
-from fuseflow.sim.engine.unit cimport Unit, tick
+from fuseflow.sim.engine.unit cimport Unit
 
 
 cdef bint bundle_fibers(Unit* u, ScanState* s) noexcept nogil:

@@ -12,7 +12,8 @@ from fuseflow.sim.engine.bundles cimport (
 )
 from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, INTS, NUMBERS, RANGE, Chan, Entry, block_space, entry_int, head_entry, head_int, head_number, head_stamp, remove_ctl, remove_values, values_left,
+    ABSENT, INTS, NUMBERS, RANGE, Chan, Entry, block_space, entry_int, head_entry, head_int,
+    head_number, head_stamp, remove_ctl, remove_values, values_left,
 )
 from fuseflow.sim.engine.states cimport AluState, ArrayState
 from fuseflow.sim.engine.tiles cimport apply

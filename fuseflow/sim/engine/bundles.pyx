@@ -6,7 +6,8 @@ from libc.string cimport memcpy
 
 from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, AFFINE, CTL_VALUE, INTS, NO_MORE, NUMBERS, RANGE, REST, WHOLE, Bundle, Chan, Entry, Mark,
+    ABSENT, AFFINE, CTL_VALUE, INTS, NO_MORE, NUMBERS, RANGE, REST, WHOLE, Bundle, Chan, Entry,
+    Mark,
     block_space, check_stop, check_value, head_entry, new_entry, next_list, record_run,
     record_token, remove_entry,
 )

@@ -6,11 +6,13 @@ from libc.string cimport memcpy
 
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF, pool_resize
 from fuseflow.sim.engine.ring cimport (
-    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int, head_number,
+    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, has, head_ctl, head_int, head_number,
 )
-from fuseflow.sim.engine.states cimport COMPRESSED, DENSE, LevelWriteState, SourceState, ValWriteState
+from fuseflow.sim.engine.states cimport (
+    COMPRESSED, DENSE, LevelWriteState, SourceState, ValWriteState,
+)
 from fuseflow.sim.engine.unit cimport (
-    Emission, Unit, fault, finish, flush, has_room, knows_slot, misaligned, send, stage_ctl, stage_head,
+    Unit, fault, finish, flush, has_room, knows_slot, misaligned, send, stage_ctl, stage_head,
     stage_int, stage_number, take, tick, wait_slot, wait_token,
 )
 

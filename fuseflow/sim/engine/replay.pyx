@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """replay, token by token: whole lists are kept and sent once per element of the signal."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.pool cimport pool_resize

@@ -4,7 +4,7 @@
 A rule by runs handles runs of values and plain stops; the rest goes through the rule by tokens.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.bundle_values cimport bundle_broadcast, bundle_repeat, bundle_repsig

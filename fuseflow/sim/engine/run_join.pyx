@@ -3,21 +3,20 @@
 
 Where one input has coordinates left, or all show the same range, a run passes as a whole. Else
 coordinates are merged one by one into a batch: coordinates, times, and per input the positions of
-the values that take part. Stretches of a range that no other input meets are skipped at once.
+the values that take part. What only one input has and nobody wants is skipped at once.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
-from libc.string cimport memcpy
 
+from fuseflow.sim.engine.join_batch cimport send_batch
 from fuseflow.sim.engine.merge cimport JOIN_PEEK, step_join
-from fuseflow.sim.engine.pool cimport FAULT_SCRAMBLED, Block
+from fuseflow.sim.engine.pool cimport FAULT_SCRAMBLED
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, AFFINE, CTL_STOP, INTS, NUMBERS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, entry_stamp,
+    ABSENT, AFFINE, CTL_STOP, INTS, RANGE, RUN_LIMIT, Chan, Entry, entry_int, entry_stamp,
     head_entry, put_ctl, remove_ctl, remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport (
-    Times, arrivals, begin_drain, drain, fire, forward, later, send_ints, send_missing,
-    send_numbers,
+    Times, arrivals, begin_drain, drain, fire, forward, later, send_missing,
 )
 from fuseflow.sim.engine.states cimport MAX_ARITY, JoinState
 from fuseflow.sim.engine.unit cimport Unit, arrive, fault, has_room, tick
@@ -265,39 +264,19 @@ cdef inline int32_t _bit(int64_t mask) noexcept nogil:
     return j
 
 
-cdef inline int64_t _second(JoinState* s, const int64_t* crd, int32_t j) noexcept nogil:
-    """Return the smallest coordinate of the inputs but j."""
-    cdef int64_t least = NO_COORDINATE
-    cdef int32_t k
-    for k in range(s.arity):
-        if k != j and crd[k] < least:
-            least = crd[k]
-    return least
-
-
-cdef int64_t _skip(Unit* u, JoinState* s, Entry* e, int64_t pos, int64_t n, int64_t target,
-                   int64_t* clock) noexcept nogil:
-    """Retire coordinates from `pos` on that are not kept, as long as one below the target follows.
-
-    Returns how many of the n that are there; -1 and a fault if they do not ascend.
-    """
-    cdef const int64_t* crd = e.data.ints + pos
-    cdef int64_t i = 0, stamp
-    while i + 1 < n and crd[i + 1] < target:
-        if crd[i + 1] <= crd[i]:
-            fault(u, FAULT_SCRAMBLED, crd[i], crd[i + 1])
-            return -1
-        i += 1
-    if i == 0:
-        return 0
-    if e.explicit == AFFINE:
-        clock[0] += i * u.ii
-        stamp = e.first + e.slope * (pos + 1) + (i - 1) * u.ii
-        clock[0] = max(clock[0], stamp, e.first + e.slope * (pos + i))
-        return i
-    for pos in range(pos + 1, pos + i + 1):
-        clock[0] = max(clock[0] + u.ii, entry_stamp(e, pos))
-    return i
+cdef struct Merge:
+    # Where a merge stands, by input.
+    int64_t left[MAX_ARITY]  # values that the input can give
+    int64_t at[MAX_ARITY]  # of them retired
+    int64_t crd[MAX_ARITY]  # the next one, NO_COORDINATE at a stop
+    Entry* entries[MAX_ARITY]
+    int32_t pos[MAX_ARITY]  # place of the first value in its entry
+    bint same[MAX_ARITY]  # its payloads have the stamps of its coordinates
+    int32_t active  # inputs that had a value
+    int32_t finished  # of them without one now
+    uint8_t stop  # lists are merged to their end, where all show this stop; 0: to the first end
+    int64_t clock
+    int64_t count  # values of the batch
 
 
 cdef bint _merge_batch(Unit* u, JoinState* s, int64_t* left, uint8_t stop) noexcept nogil:
@@ -305,184 +284,131 @@ cdef bint _merge_batch(Unit* u, JoinState* s, int64_t* left, uint8_t stop) noexc
 
     With a stop the lists are short and merged to their end, and the stop is passed.
     """
-    cdef int64_t at[MAX_ARITY]
-    cdef int64_t crd[MAX_ARITY]
-    cdef Entry* entries[MAX_ARITY]
-    cdef bint same[MAX_ARITY]
-    cdef int32_t pos[MAX_ARITY]
-    cdef int64_t least, mask, n, count = 0, clock = u.clock, stamp, gap, ticks = 0
-    cdef int32_t j, active = 0, finished = 0
-    for j in range(s.arity):
-        active += left[j] > 0
-        at[j] = 0
-        crd[j] = NO_COORDINATE
-        if left[j] == 0:
-            clock = max(clock, _stop_arrival(u, s, j))
-        else:
-            pos[j] = u.inputs[s.first[j]].pos
-            entries[j] = head_entry(u.inputs[s.first[j]])
-            same[j] = _same_times(u, s, j)
-            crd[j] = entry_int(entries[j], pos[j])
-            if crd[j] <= s.last[j]:
-                return fault(u, FAULT_SCRAMBLED, s.last[j], crd[j])
-            clock = max(clock, _arrival(u, s, j, 0))
-    while (finished < active if stop else finished == 0) and count < RUN_LIMIT:
-        least = crd[0]
+    cdef Merge m
+    cdef int64_t least, mask, skipped
+    cdef int32_t j
+    m.stop = stop
+    m.count = 0
+    if not _open_merge(u, s, &m, left):
+        return False
+    while (m.finished < m.active if stop else m.finished == 0) and m.count < RUN_LIMIT:
+        least = m.crd[0]
         mask = 1
         for j in range(1, s.arity):
-            if crd[j] < least:
-                least = crd[j]
+            if m.crd[j] < least:
+                least = m.crd[j]
                 mask = <int64_t> 1 << j
-            elif crd[j] == least:
+            elif m.crd[j] == least:
                 mask |= <int64_t> 1 << j
-        if not s.keep[mask] and mask & (mask - 1) == 0:
-            j = _bit(mask)
-            if at[j] + 1 < left[j] and same[j] and entries[j].kind == INTS:
-                n = _skip(u, s, entries[j], pos[j] + at[j], left[j] - at[j],
-                          _second(s, crd, j), &clock)
-                if n < 0:
-                    return False
-                at[j] += n
-                ticks += n * u.ii
-                crd[j] = entry_int(entries[j], pos[j] + at[j])
-                if crd[j] != least:
-                    continue
         if s.keep[mask]:
-            s.batch_crd[count] = least
-            s.batch_time[count] = clock
-            for j in range(s.arity):
-                s.batch_at[j * RUN_LIMIT + count] = (
-                    <int32_t> at[j] if mask >> j & 1 else -1)
-            count += 1
-        clock += u.ii
-        ticks += u.ii
+            _keep(s, &m, least, mask)
+        elif mask & (mask - 1) == 0:
+            skipped = _skip(u, s, &m, _bit(mask))
+            if skipped < 0:
+                return False
+            if skipped > 0:
+                continue
+        m.clock += u.ii
+        u.busy += u.ii
         for j in range(s.arity):
-            if not mask >> j & 1:
-                continue
-            at[j] += 1
-            if at[j] == left[j]:
-                crd[j] = NO_COORDINATE
-                finished += 1
-                if stop:
-                    clock = max(clock, _stop_arrival(u, s, j))
-                continue
-            crd[j] = entry_int(entries[j], pos[j] + at[j])
-            if crd[j] <= least:
-                return fault(u, FAULT_SCRAMBLED, least, crd[j])
-            if same[j]:
-                stamp = entry_stamp(entries[j], pos[j] + at[j])
-            else:
-                stamp = _arrival(u, s, j, at[j])
-            if stamp > clock:
-                clock = stamp
-    u.clock = clock
-    u.busy += ticks
-    if count:
-        _send_batch(u, s, count)
+            if mask >> j & 1 and not _advance(u, s, &m, j):
+                return False
+    u.clock = m.clock
+    if m.count:
+        send_batch(u, s, m.count)
     for j in range(s.arity):
-        _retire_values(u, s, j, at[j])
+        _retire_values(u, s, j, m.at[j])
     if stop:
         _send_stop(u, s, stop)
     return True
 
 
-cdef void _send_batch(Unit* u, JoinState* s, int64_t n) noexcept nogil:
-    """Send the batch: coordinates, and per payload its runs of present and missing values."""
-    cdef Times t
-    cdef int32_t j, port, first = 0
-    cdef int64_t* ints
-    while u.outputs[first] is NULL:
-        first += 1
-    _pack_times(u, s, n, u.outputs[first], &t)
-    if u.outputs[0] is not NULL:
-        ints = <int64_t*> block_space(u.outputs[0], n * sizeof(int64_t))
-        memcpy(ints, s.batch_crd, n * sizeof(int64_t))
-        send_ints(u.outputs[0], ints, u.outputs[0].current, n, &t)
+cdef inline bint _open_merge(Unit* u, JoinState* s, Merge* m, const int64_t* left) noexcept nogil:
+    """Look at the heads of all inputs; False and a fault if one does not ascend."""
+    cdef int32_t j
+    cdef Chan* c
+    m.clock = u.clock
+    m.active = 0
+    m.finished = 0
     for j in range(s.arity):
-        for port in range(s.first[j] + 1, s.first[j] + 1 + s.payloads[j]):
-            if u.outputs[port - j] is not NULL:
-                _send_payload(s, u.inputs[port], u.outputs[port - j],
-                              s.batch_at + j * RUN_LIMIT, n, &t)
+        c = u.inputs[s.first[j]]
+        m.left[j] = left[j]
+        m.at[j] = 0
+        m.crd[j] = NO_COORDINATE
+        if left[j] == 0:
+            m.clock = max(m.clock, _stop_arrival(u, s, j))
+            continue
+        m.active += 1
+        m.pos[j] = c.pos
+        m.entries[j] = head_entry(c)
+        m.same[j] = _same_times(u, s, j)
+        m.crd[j] = entry_int(m.entries[j], c.pos)
+        if m.crd[j] <= s.last[j]:
+            return fault(u, FAULT_SCRAMBLED, s.last[j], m.crd[j])
+        m.clock = max(m.clock, _arrival(u, s, j, 0))
+    return True
 
 
-cdef void _pack_times(Unit* u, JoinState* s, int64_t n, Chan* c, Times* t) noexcept nogil:
-    """Describe the times of the batch: affine if they are, else an array in a block of c."""
-    cdef int64_t i, slope = s.batch_time[1] - s.batch_time[0] if n > 1 else 0
-    t.explicit = False
-    t.strict = False
-    t.private = False
-    t.stamps = NULL
-    t.block = NULL
-    t.first = s.batch_time[0]
-    t.slope = slope
-    for i in range(2, n):
-        if s.batch_time[i] - s.batch_time[i - 1] != slope:
-            t.explicit = True
-            t.strict = u.ii >= 1
-            t.slope = 0
-            t.first = 0
-            t.stamps = <int64_t*> block_space(c, n * sizeof(int64_t))
-            t.block = c.current
-            memcpy(t.stamps, s.batch_time, n * sizeof(int64_t))
-            return
+cdef inline void _keep(JoinState* s, Merge* m, int64_t crd, int64_t mask) noexcept nogil:
+    """Put a coordinate into the batch, and where its payloads are."""
+    cdef int32_t j
+    s.batch_crd[m.count] = crd
+    s.batch_time[m.count] = m.clock
+    for j in range(s.arity):
+        s.batch_at[j * RUN_LIMIT + m.count] = <int32_t> m.at[j] if mask >> j & 1 else -1
+    m.count += 1
 
 
-cdef void _send_payload(JoinState* s, Chan* source, Chan* c, const int32_t* at, int64_t n,
-                        Times* t) noexcept nogil:
-    """Send one payload of the batch; `at` has the position of each value, -1 for missing."""
-    cdef Entry* e = head_entry(source)
-    cdef Times part = t[0]
-    cdef int64_t i = 0, end
-    cdef bint missing
-    while i < n:
-        missing = at[i] < 0 or e.kind == ABSENT
-        end = i + 1
-        while end < n and (at[end] < 0 or e.kind == ABSENT) == missing:
-            end += 1
-        if t.explicit:
-            part.stamps = t.stamps + i
-        else:
-            part.first = t.first + t.slope * i
-        if missing:
-            send_missing(c, end - i, &part)
-        else:
-            _send_present(e, source.pos, c, at + i, end - i, &part)
-        i = end
-
-
-cdef void _send_present(Entry* e, int32_t pos, Chan* c, const int32_t* at, int64_t n,
-                        Times* t) noexcept nogil:
-    """Send values of an entry at the positions `at`."""
-    cdef int64_t i
-    cdef int64_t* ints
-    cdef float* numbers
-    if at[n - 1] - at[0] == n - 1:
-        forward(c, e, pos + at[0], n, t, False)
-    elif e.kind == NUMBERS:
-        _send_numbers_at(e, pos, c, at, n, t)
+cdef inline bint _advance(Unit* u, JoinState* s, Merge* m, int32_t j) noexcept nogil:
+    """Retire a value of an input; False and a fault if the next one does not ascend."""
+    cdef int64_t before = m.crd[j], stamp
+    m.at[j] += 1
+    if m.at[j] == m.left[j]:
+        m.crd[j] = NO_COORDINATE
+        m.finished += 1
+        if m.stop:
+            m.clock = max(m.clock, _stop_arrival(u, s, j))
+        return True
+    m.crd[j] = entry_int(m.entries[j], m.pos[j] + m.at[j])
+    if m.crd[j] <= before:
+        return fault(u, FAULT_SCRAMBLED, before, m.crd[j])
+    if m.same[j]:
+        stamp = entry_stamp(m.entries[j], m.pos[j] + m.at[j])
     else:
-        ints = <int64_t*> block_space(c, n * sizeof(int64_t))
-        for i in range(n):
-            ints[i] = entry_int(e, pos + at[i])
-        send_ints(c, ints, c.current, n, t)
+        stamp = _arrival(u, s, j, m.at[j])
+    if stamp > m.clock:
+        m.clock = stamp
+    return True
 
 
-cdef void _send_numbers_at(Entry* e, int32_t pos, Chan* c, const int32_t* at, int64_t n,
-                           Times* t) noexcept nogil:
-    """Send numbers at the positions `at`, as many at a time as a block holds."""
-    cdef int64_t i, done = 0, count
-    cdef int64_t limit = c.pool.block_bytes / (4 * c.width)
-    cdef Times part = t[0]
-    cdef float* place
-    while done < n:
-        count = min(n - done, limit)
-        place = <float*> block_space(c, count * c.width * sizeof(float))
-        for i in range(count):
-            memcpy(place + i * c.width, e.data.numbers + e.step * (pos + at[done + i]),
-                   c.width * sizeof(float))
-        if t.explicit:
-            part.stamps = t.stamps + done
-        else:
-            part.first = t.first + t.slope * done
-        send_numbers(c, place, c.width, c.current, count, &part, 1)
-        done += count
+cdef int64_t _skip(Unit* u, JoinState* s, Merge* m, int32_t j) noexcept nogil:
+    """Retire what only input j has and nobody wants, but for the last one before a rival.
+
+    Returns how many these are; -1 and a fault if they do not ascend.
+    """
+    cdef Entry* e = m.entries[j]
+    cdef int64_t n = m.left[j] - m.at[j], i = 0, k, pos = m.pos[j] + m.at[j], rival = NO_COORDINATE
+    cdef const int64_t* crd
+    if n == 1 or e.kind != INTS or not m.same[j]:
+        return 0
+    for k in range(s.arity):
+        if k != j and m.crd[k] < rival:
+            rival = m.crd[k]
+    crd = e.data.ints + pos
+    while i + 1 < n and crd[i + 1] < rival:
+        if crd[i + 1] <= crd[i]:
+            fault(u, FAULT_SCRAMBLED, crd[i], crd[i + 1])
+            return -1
+        i += 1
+    if i == 0:
+        return 0
+    if e.explicit == AFFINE:
+        m.clock = max(m.clock + i * u.ii, e.first + e.slope * (pos + 1) + (i - 1) * u.ii,
+                      e.first + e.slope * (pos + i))
+    else:
+        for k in range(pos + 1, pos + i + 1):
+            m.clock = max(m.clock + u.ii, entry_stamp(e, k))
+    u.busy += i * u.ii
+    m.at[j] += i
+    m.crd[j] = crd[i]
+    return i

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.bundle_values cimport bundle_alu, bundle_array
-from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF, Block
+from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF
 from fuseflow.sim.engine.ring cimport (
     ABSENT, CTL_STOP, INTS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry,
     put_number, remove_ctl, remove_values, stop_at_head, values_left,
@@ -99,7 +99,8 @@ cdef bint _read(Unit* u, ArrayState* s, Entry* e, int64_t pos, int64_t n, Times*
     if not (0 <= min(first, last) and max(first, last) < s.positions):
         return fault(u, FAULT_OUT_OF_RANGE_REF, max(first, last), s.positions)
     if e.kind == RANGE:
-        send_numbers(u.outputs[0], s.values + first * s.step, e.step * s.step, NULL, n, t, u.latency)
+        send_numbers(u.outputs[0], s.values + first * s.step, e.step * s.step, NULL, n, t,
+                     u.latency)
         return True
     source = e.data.ints + pos
     for i in range(n):

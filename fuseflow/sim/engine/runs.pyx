@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Times of runs whose stamps are arrays (see runs.pxd)."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t
 
 from fuseflow.sim.engine.ring cimport (
     AFFINE, NUMBERS, RUN_LIMIT, Chan, Entry, block_space, open_entry, record_run,

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Aligning an outer stream with an inner one, token by token: repeat and hold."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t
 
 from fuseflow.sim.engine.levels cimport rule_a
 from fuseflow.sim.engine.ring cimport (
-    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_stamp, remove_token,
+    CTL_DONE, CTL_MISSING, CTL_STOP, has, head_ctl, head_stamp, remove_token,
 )
 from fuseflow.sim.engine.states cimport HoldState, RepeatState
 from fuseflow.sim.engine.unit cimport (

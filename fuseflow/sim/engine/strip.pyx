@@ -6,7 +6,7 @@ from libc.string cimport memset
 
 from fuseflow.sim.engine.pool cimport pool_resize
 from fuseflow.sim.engine.scalar cimport combine, neutral
-from fuseflow.sim.engine.states cimport FOLD_ADD, Fold
+from fuseflow.sim.engine.states cimport FOLD_ADD
 
 
 cdef extern from *:

@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 from fuseflow.sim.engine.levels cimport rule_a
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF, FAULT_OVERFULL
 from fuseflow.sim.engine.ring cimport (
-    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int, head_number,
+    CTL_DONE, CTL_MISSING, CTL_VALUE, Chan, has, head_ctl, head_int, head_number,
 )
 from fuseflow.sim.engine.scalar cimport combine
 from fuseflow.sim.engine.states cimport (

@@ -197,18 +197,19 @@ def test_a_limit_of_cycles_ends_an_endless_wait() -> None:
 
 
 def test_progress_is_told_and_may_stop_the_run() -> None:
-    run = simulators.load("engine")
     machine = spmm(3000, 50, 64, 8)
     clocks: list[int] = []
 
-    def stop(clock: int) -> None:
+    def ask(clock: int) -> str | None:
         clocks.append(clock)
-        if len(clocks) == 2:
-            raise KeyboardInterrupt
+        return "enough" if len(clocks) == 3 else None
 
-    with pytest.raises(KeyboardInterrupt):
-        run(machine, progress=stop)
-    assert 0 < clocks[0] <= clocks[1]
+    result = simulators.load("engine")(machine, progress=ask)
+    assert result.stopped == "enough"
+    assert not result.complete
+    assert result.deadlock is None
+    assert clocks == sorted(clocks)
+    assert 0 < clocks[-1] <= result.elapsed
 
 
 def broken(machine: Machine, rng: np.random.Generator) -> Machine:
