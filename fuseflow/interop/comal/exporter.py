@@ -20,6 +20,7 @@ from fuseflow.errors import Finding, InterchangeError
 from fuseflow.interop.comal.adapt import adapt
 from fuseflow.interop.comal.importer import DATA, GRAPH
 from fuseflow.interop.comal.kernel import draft_of_kernel, format_of
+from fuseflow.interop.comal.layout import store_as_walked
 from fuseflow.interop.comal.limits import check_missing, check_nodes
 from fuseflow.interop.comal.message import Message, encode
 from fuseflow.interop.comal.text import format_text
@@ -59,6 +60,8 @@ def export_kernel(
     """
     draft = draft_of_kernel(kernel, tensors)
     check_nodes(draft, dialect)
+    draft.sort()
+    tensors = {**tensors, **store_as_walked(draft, tensors)}
     spaces = adapt(draft, tensors, dialect)
     draft.sort()
     check_missing(draft, dialect)

@@ -98,6 +98,17 @@ def test_kernel_that_needs_no_rewriting_keeps_its_cycles(tmp_path: Path) -> None
     assert simulate(again).totals.cycles == simulate(program).totals.cycles
 
 
+def test_dense_operand_is_stored_in_the_order_of_its_walk(tmp_path: Path) -> None:
+    """A sum over rows, column by column: the program computes addresses, others follow levels."""
+    graph = make_graph(["T[j] = add[k] mul(B[k,j], v[k])"], {"B": B, "v": V})
+    program = fuse(graph, FuseOptions(order=("j", "k")))
+    again, _ = travel(program, tmp_path, LATEST)
+    stored = TensorFolder(tmp_path / "data").read("B")
+    assert stored.mode_order == (1, 0)
+    np.testing.assert_array_equal(stored.to_dense(), B)
+    np.testing.assert_allclose(outputs_of(again)["T"], V @ B, rtol=1e-6)
+
+
 def test_folder_has_graph_text_and_data(tmp_path: Path) -> None:
     export_comal(product_program(), tmp_path, LATEST)
     (kernel,) = tmp_path.iterdir()

@@ -44,12 +44,13 @@ TRAVEL = {
     ("gcn", Strategy.UNFUSED, PUBLIC): 6,
     ("gcn", Strategy.LAYER, LATEST): 2,
     ("gcn", Strategy.FULL, LATEST): 1,
-    ("graphsage", Strategy.UNFUSED, LATEST): 12,
+    ("graphsage", Strategy.UNFUSED, LATEST): 14,
+    ("graphsage", Strategy.UNFUSED, PUBLIC): 12,
     ("graphsage", Strategy.LAYER, LATEST): 2,
     ("graphsage", Strategy.FULL, LATEST): 1,
     ("sae", Strategy.UNFUSED, LATEST): 5,
     ("sae", Strategy.FULL, LATEST): 1,
-    ("gpt", Strategy.UNFUSED, LATEST): 16,
+    ("gpt", Strategy.UNFUSED, LATEST): 21,
 }
 REASONS = (
     "cannot express it", "takes what is missing for 0", "is needed as", "nothing tells the lists",
