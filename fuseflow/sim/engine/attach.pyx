@@ -101,6 +101,7 @@ cdef int attach_unit(Unit* u, Memory* m, object unit, object config, int32_t cli
     bases = unit.bases or (0,) * count
     if m.kind == IDEAL or not count:
         return 0
+    direct = u.run is not NULL
     u.run = NULL
     if unit.kind in (UnitKind.LEVEL_WRITE, UnitKind.VAL_WRITE):
         u.step = step_level_store if unit.kind == UnitKind.LEVEL_WRITE else step_val_store
@@ -111,6 +112,7 @@ cdef int attach_unit(Unit* u, Memory* m, object unit, object config, int32_t cli
     else:
         u.run = run_scan_ahead if unit.kind == UnitKind.SCAN else run_array_ahead
         u.access = _ahead(u, m, unit, config.hbm2, client, owner, bases)
+        (<Ahead*> u.access).direct = direct and (u.outputs[0] is not NULL)
     return 0
 
 

@@ -25,7 +25,7 @@ cdef struct Client:
 
 
 cdef struct Line:
-    int64_t number
+    int64_t start  # byte address
     int64_t response
     int64_t planned  # uses so far known
     int64_t used
@@ -72,6 +72,7 @@ cdef struct Ahead:
     const int64_t* segments  # NULL: no metadata
     int64_t bound  # of the references
     int64_t stride  # bytes per reference where there are no segments
+    bint direct  # outputs take whole runs: no bounds, no intervals
 
 
 cdef struct Writer:

@@ -26,6 +26,10 @@ cdef bint ask(Client* c, int64_t time, int64_t address, int32_t words, bint writ
     return memory_submit(c.memory, &r)
 
 
+cdef inline bint lies_in(Reader* r, Line* line, int64_t address) noexcept nogil:
+    return 0 <= address - line.start < r.client.memory.dram.line_bytes
+
+
 cdef bint advance(Unit* u, Ahead* a) noexcept nogil:
     """Do all that can be done ahead of the unit; whether that was anything."""
     cdef bint moved = False
@@ -80,10 +84,10 @@ cdef bint _plan_token(Ahead* a, int32_t k) noexcept nogil:
         start = s.next
     while start < end:
         want = t.front if k == 0 else metadata_ready(a, s.at)
-        stop = min(end, (start // line_bytes + 1) * line_bytes)
-        if not _plan_line(a, r, start // line_bytes, want):
+        if not _plan_line(a, r, start, want):
             s.next = start
             return False
+        stop = min(end, r.lines[(r.client.count - 1) & r.mask].start + line_bytes)
         _note_uses(a, r, t, s.at, start, stop)
         start = stop
     s.at += 1
@@ -104,12 +108,12 @@ cdef void _bytes(Ahead* a, int32_t k, int64_t ref, int64_t* start, int64_t* end)
         end[0] = WORD * a.segments[ref + 1]
 
 
-cdef bint _plan_line(Ahead* a, Reader* r, int64_t number, int64_t want) noexcept nogil:
-    """Ask for a line unless it is the one asked for last; False if that must wait."""
+cdef bint _plan_line(Ahead* a, Reader* r, int64_t address, int64_t want) noexcept nogil:
+    """Ask for the line of a word unless it was the last one; False if that must wait."""
     cdef Client* c = &r.client
     cdef Line* line
     cdef int64_t released = 0
-    if c.count and r.lines[(c.count - 1) & r.mask].number == number:
+    if c.count and lies_in(r, &r.lines[(c.count - 1) & r.mask], address):
         return True
     if want == UNANSWERED:
         return False
@@ -120,15 +124,14 @@ cdef bint _plan_line(Ahead* a, Reader* r, int64_t number, int64_t want) noexcept
     line = &r.lines[c.count & r.mask]
     if r.is_metadata and c.count > r.mask:
         _settle(a, line)
-    line.number = number
+    line.start = address - address % c.memory.dram.line_bytes
     line.first_token = -1
     line.planned = 0
     line.used = 0
     line.last_use = 0
     line.with_before = False
     line.with_after = False
-    return ask(c, max(want, released), number * c.memory.dram.line_bytes, 1, False,
-               &line.response)
+    return ask(c, max(want, released), line.start, 1, False, &line.response)
 
 
 cdef void _settle(Ahead* a, Line* line) noexcept nogil:
@@ -201,9 +204,8 @@ cdef int64_t metadata_ready(Ahead* a, int64_t index) noexcept nogil:
 cdef Line* use_line(Ahead* a, int32_t reader, int64_t address) noexcept nogil:
     """Return the line of the next word in order of use; NULL while that is not answered."""
     cdef Reader* r = &a.readers[reader]
-    cdef int64_t number = address // r.client.memory.dram.line_bytes
     cdef int64_t at = r.at
-    if at < r.client.count and r.lines[at & r.mask].number != number:
+    if at < r.client.count and not lies_in(r, &r.lines[at & r.mask], address):
         at += 1
     if at >= r.client.count or r.lines[at & r.mask].response == UNANSWERED:
         return NULL

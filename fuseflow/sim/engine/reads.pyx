@@ -10,8 +10,9 @@ from fuseflow.sim.engine.lines cimport (
 from fuseflow.sim.engine.memory cimport UNANSWERED
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF
 from fuseflow.sim.engine.ring cimport (
-    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int,
+    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int, put_number,
 )
+from fuseflow.sim.engine.runs cimport Times, send_ints, send_range
 from fuseflow.sim.engine.states cimport COMPRESSED, ArrayState, ScanState
 from fuseflow.sim.engine.unit cimport (
     Unit, fault, finish, flush, has_room, misaligned, peek, reach_memory, stage_ctl,
@@ -253,6 +254,8 @@ cdef bint _step_scan_ahead(Unit* u, Ahead* a) noexcept nogil:
             u.phase = LOOK
         elif not has_room(u):
             return False
+        elif a.direct:
+            return _send_line(u, s, a, reader)
         elif not _reach_line(u, a, reader, a.readers[reader].client.base + WORD * s.at):
             return False
         else:
@@ -270,6 +273,34 @@ cdef bint _step_scan_ahead(Unit* u, Ahead* a) noexcept nogil:
         return True
     serve_taken(a, u.clock)
     u.phase = NEXT
+    return True
+
+
+cdef bint _send_line(Unit* u, ScanState* s, Ahead* a, int32_t reader) noexcept nogil:
+    """Send what lies in one line as a run; False to wait for the line."""
+    cdef int64_t address = a.readers[reader].client.base + WORD * s.at
+    cdef Line* line = use_line(a, reader, address)
+    cdef int64_t n
+    cdef Times t
+    if line is NULL:
+        return wait_memory(u)
+    reach_memory(u, line.response)
+    n = (line.start + a.readers[reader].client.memory.dram.line_bytes - address) // WORD
+    n = min(n, s.end - s.at)
+    t.explicit = False
+    t.strict = False
+    t.private = False
+    t.stamps = NULL
+    t.block = NULL
+    t.first = u.clock
+    t.slope = u.ii
+    send_ints(u.outputs[0], s.coordinates + s.at, NULL, n, &t)
+    if u.n_out > 1:
+        send_range(u.outputs[1], s.at, 1, n, &t)
+    line.used += n
+    line.last_use = u.clock + (n - 1) * u.ii
+    tick(u, n * u.ii)
+    s.at += n
     return True
 
 
@@ -326,6 +357,8 @@ cdef bint _step_array_ahead(Unit* u, Ahead* a) noexcept nogil:
         t = _head(a)
         if not has_room(u) or not _has_token(u, a):
             return False
+        if a.direct and t.ctl == CTL_VALUE and 0 <= t.value < s.positions:
+            return _send_value(u, s, a, t)
         u.ctl = t.ctl
         if u.ctl == CTL_VALUE and not 0 <= t.value < s.positions:
             return fault(u, FAULT_OUT_OF_RANGE_REF, t.value, s.positions)
@@ -349,14 +382,34 @@ cdef bint _step_array_ahead(Unit* u, Ahead* a) noexcept nogil:
     return True
 
 
+cdef bint _send_value(Unit* u, ArrayState* s, Ahead* a, Taken* t) noexcept nogil:
+    """Take a reference and send its value, which may lie in one line that is here, at once."""
+    _remove(u, a)
+    u.ctl = CTL_VALUE
+    u.port = 0
+    u.read_bytes += s.bytes
+    u.phase = METADATA
+    if not _reach_value(u, s, a):
+        return False
+    put_number(u.outputs[0], s.values + t.value * s.step, u.clock + max(u.latency, 1))
+    tick(u, u.ii)
+    serve_taken(a, u.clock)
+    u.phase = NEXT
+    return True
+
+
 cdef bint _reach_value(Unit* u, ArrayState* s, Ahead* a) noexcept nogil:
     """Wait for every line of a value, one after the other; `u.port` says how far."""
     cdef int64_t size = a.readers[0].client.memory.dram.line_bytes
     cdef int64_t start = (a.readers[0].client.base
                           + a.tokens[(a.removed - 1) & a.mask].value * a.stride)
-    cdef int64_t lines = (start + a.stride - 1) // size - start // size + 1
-    while u.port < lines:
-        if not _reach_line(u, a, 0, start if u.port == 0 else (start // size + u.port) * size):
+    cdef int64_t end = start + a.stride
+    cdef int64_t line
+    if a.stride == WORD:
+        return _reach_line(u, a, 0, start)
+    line = start - start % size
+    while line + u.port * size < end:
+        if not _reach_line(u, a, 0, max(start, line + u.port * size)):
             return False
         u.port += 1
     return True
