@@ -229,6 +229,11 @@ def _matmul(first: str, second: str) -> Rule:
     return rule
 
 
+def _sparse_mm(call: Call) -> str:
+    call.require("reduce", (None, "sum"))
+    return spellings.matmul(call.builder, call.tensor("sparse"), call.tensor("dense"))
+
+
 def _linear(call: Call) -> str:
     operands = call.tensor("input"), call.tensor("weight"), call.maybe("bias")
     return spellings.linear(call.builder, *operands)
@@ -327,7 +332,7 @@ RULES: Mapping[str, Rule] = {
     "_native_batch_norm_legit_no_training": lambda call: (_batch_norm(call),),
     "_softmax": _softmax,
     "_sparse_addmm": _add_matmul("mat1", "mat2"),
-    "_sparse_mm": _matmul("sparse", "dense"),
+    "_sparse_mm": _sparse_mm,
     "add": _add,
     "addcmul": _addcmul,
     "addmm": _add_matmul("mat1", "mat2"),

@@ -14,6 +14,7 @@ from fuseflow.frontend.torch_import import import_torch
 from fuseflow.ir.einsum import EinsumGraph
 from tests.frontend.graphs import (
     EDGES,
+    FEATURES,
     LAYERS,
     NODES,
     WEIGHTED,
@@ -107,6 +108,13 @@ def test_repeated_edges_of_attention_stay_edges_of_their_own() -> None:
     assert note.endswith("an incidence matrix, because 3 of its edges are repetitions")
     incidence = [value.tensor for value in graph.values.values() if value.origin == "edges"]
     assert {tensor.stored for tensor in incidence if tensor is not None} == {8}
+
+
+@pytest.mark.parametrize("layer", ["gcn", "sage mean", "sage max", "gin"])
+def test_layer_on_a_batch_of_features_agrees_with_torch(layer: str) -> None:
+    batch = draw(2, NODES, FEATURES, seed=1)
+    (note,) = forms(imported(make_layer(layer), batch, edge_index("plain")))
+    assert "entries" in note
 
 
 def test_layers_share_the_matrix_of_their_edges() -> None:
@@ -226,6 +234,13 @@ def test_scatter_by_another_index_per_feature_is_refused() -> None:
 
     message = refuse("I002 unsupported-form", model, draw(7, 2), index)
     assert message == "its indices differ along other axes than the one that is scattered"
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_mean_over_a_sparse_adjacency_is_refused() -> None:
+    adjacency = torch.eye(NODES).to_sparse_csr()
+    message = refuse("I002 unsupported-form", make_layer("sage mean"), features(), adjacency)
+    assert message == "with reduce='mean' it is not supported"
 
 
 def test_lists_of_indices_for_two_axes_are_refused() -> None:
