@@ -3,8 +3,8 @@
 An example is a fenced block. In a ``console`` block a line ``$ command`` is run by bash, and the
 lines below it are all that it prints, errors included; a line ``...`` stands for any lines, ``...``
 within a line for any text, and notes of our commands may be left out. A command succeeds unless the
-next one is ``echo $?``. A ``python`` block is run as a script. A ``python`` or ``textproto`` block
-whose first line is ``# FILE`` is saved under that name instead.
+next one is ``echo $?``. A ``python`` block is run as a script. A ``python``, ``textproto`` or
+``yaml`` block whose first line is ``# FILE`` is saved under that name instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-RUNNABLE = ("console", "python", "textproto")
+RUNNABLE = ("console", "python", "textproto", "yaml")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 NOTE = re.compile(r"ff-\w+: note: ")
