@@ -12,7 +12,7 @@ whoever runs the kernels puts the results there.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from fuseflow.interop.comal.limits import check_missing, check_nodes
 from fuseflow.interop.comal.message import Message, encode
 from fuseflow.interop.comal.text import format_text
 from fuseflow.interop.comal.writer import graph_of_draft
-from fuseflow.interop.tensors.directory import write_shape, write_tensor
+from fuseflow.interop.tensors.directory import is_file_name, write_shape, write_tensor
 from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram
 from fuseflow.ir.einsum import Value
 from fuseflow.ir.tensor import dense_format
@@ -70,10 +70,17 @@ def export_kernel(
         if value.fill:
             draft.remarks.append(f'the background {value.fill:g} of "{name}" is not in the format')
         format_of(tensors, name, kernel.name)
+    names = _file_names(tensors)
+    for node in draft.nodes:
+        node.tensor = names.get(node.tensor, node.tensor)
+    for name in read:
+        if names[name] != name:
+            draft.remarks.append(f'tensor "{name}" is called {names[name]}')
     if any(wire.capacity is not None for wire in draft.wires.values()):
         draft.remarks.append("the depths of channels are not in the format")
     graph = graph_of_draft(draft, dialect, spaces)
-    return ExportedKernel(kernel.name, graph, read, spaces, tuple(draft.remarks))
+    renamed = {names[name]: value for name, value in read.items()}
+    return ExportedKernel(kernel.name, graph, renamed, spaces, tuple(draft.remarks))
 
 
 def export_kernels(program: DataflowProgram, dialect: str) -> list[ExportedKernel]:
@@ -98,8 +105,7 @@ def export_comal(program: DataflowProgram, folder: Path, dialect: str) -> tuple[
     """Write a program to a folder and return the remarks on it; see the head of this module.
 
     Raises:
-        InterchangeError: X004 for what the dialect cannot express, X009 for a tensor whose name
-            cannot be that of a file.
+        InterchangeError: X004 for what the dialect cannot express.
         OSError: if the folder cannot be written.
     """
     kernels = export_kernels(program, dialect)
@@ -121,6 +127,20 @@ def _write(folder: Path, kernel: ExportedKernel) -> None:
             write_tensor(data, name, value.tensor)
     for name, size in kernel.spaces.items():
         write_shape(data, name, (size,), dense_format(1))
+
+
+def _file_names(tensors: Iterable[str]) -> dict[str, str]:
+    """Return a name for every tensor that can be part of a file name, and is no other's."""
+    names: dict[str, str] = {}
+    kept = {name for name in tensors if is_file_name(name)}
+    for name in tensors:
+        safe = base = name if name in kept else re.sub(r"[^A-Za-z0-9_.,-]", "-", name)
+        copies = 1
+        while safe != name and (safe in kept or safe in names.values()):
+            copies += 1
+            safe = f"{base}_{copies}"
+        names[name] = safe
+    return names
 
 
 def _plain(name: str) -> str:

@@ -28,7 +28,7 @@ from fuseflow.errors import InterchangeError, Location
 from fuseflow.interop.faults import malformed, refuse
 from fuseflow.ir.tensor import Format, Level, LevelFormat, Tensor
 
-__all__ = ["TensorFolder", "write_shape", "write_tensor"]
+__all__ = ["TensorFolder", "is_file_name", "write_shape", "write_tensor"]
 
 _NAME = re.compile(r"[A-Za-z0-9_.,-]+")
 _FILE = re.compile(r"tensor_(.+)_mode_(shape|vals|order|[0-9]+)(?:_(seg|crd))?")
@@ -214,8 +214,13 @@ def _write(folder: Path, name: str, part: str, lines: map[str]) -> None:
     (folder / f"tensor_{_checked(name)}_mode_{part}").write_text(text, newline="\n")
 
 
+def is_file_name(name: str) -> bool:
+    """Return whether the name of a tensor can be part of a file name."""
+    return _NAME.fullmatch(name) is not None
+
+
 def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not is_file_name(name):
         message = f'"{name}" has characters other than letters, digits, "_", ".", "," and "-"'
         raise refuse("X009", message, field=name, fix="give the tensor another name")
     return name
