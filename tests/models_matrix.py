@@ -161,6 +161,25 @@ class Recommender(nn.Module):
         return torch.sigmoid(self.top(joined))
 
 
+class Dlrm(nn.Module):
+    """Facebook's recommender: products of all pairs of features, the lower triangle of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bags = nn.ModuleList([nn.EmbeddingBag(n, 8, mode="sum") for n in (20, 30)])
+        self.bottom = nn.Sequential(nn.Linear(6, 8), nn.ReLU())
+        self.top = nn.Sequential(nn.Linear(8 + 3, 8), nn.ReLU(), nn.Linear(8, 1))
+
+    def forward(self, dense: Tensor, ids: Tensor) -> Tensor:
+        x = self.bottom(dense)
+        features = [x, *(bag(ids[:, :, n]) for n, bag in enumerate(self.bags))]
+        stacked = torch.stack(features, dim=1)
+        products = torch.bmm(stacked, stacked.transpose(1, 2))
+        rows, columns = torch.tril_indices(len(features), len(features), offset=-1)
+        joined = torch.cat([x, products[:, rows, columns]], dim=1)
+        return torch.sigmoid(self.top(joined))
+
+
 def encoder_layer(**more: Any) -> nn.Module:
     return nn.TransformerEncoderLayer(WIDTH, HEADS, 16, **{"batch_first": True, **more})
 
@@ -200,6 +219,7 @@ MODELS: dict[str, Example] = {
     ),
     "autoencoder": Example(Autoencoder, (randn(4, 16),)),
     "recommender": Example(lambda: Recommender("sum"), (randn(3, 6), randint(30, 3, 4))),
+    "recommender-pairs": Example(Dlrm, (randn(3, 6), randint(20, 3, 4, 2))),
     "recommender-bags": Example(
         lambda: Recommender("mean"), (randn(3, 6), randint(30, 6), torch.tensor([0, 2, 4]))
     ),

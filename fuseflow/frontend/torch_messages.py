@@ -6,7 +6,8 @@ The lists must be known when the graph is read: a bound list of edges, or what f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,33 @@ def _index_select(call: Call) -> str:
 
 
 def _index(call: Call) -> str:
-    """Read x[:, index] with one list, or a mask of one dimension."""
+    """Read x[:, index] with one list or several, or a mask of one dimension."""
     places = [(dim, index) for dim, index in enumerate(call.get("indices")) if index is not None]
-    if len(places) != 1:
-        raise call.refusal("with several lists of indices it is not supported")
+    if len(places) > 1:
+        known = [_known(call, index) for _, index in places]
+        return _gather_joined(call, known, [dim for dim, _ in places])
     (dim, index), *_ = places
     return _gather(call, _known(call, index), dim)
+
+
+def _gather_joined(call: Call, lists: Sequence[Known], dims: Sequence[int]) -> str:
+    """Read x[:, first, second] as one list of coordinates of the dimensions side by side."""
+    b, x = call.builder, call.tensor("self")
+    shape, start, stop = b.shape(x), dims[0], dims[-1] + 1
+    if list(dims) != list(range(start, stop)) or any(
+        each.array().dtype.kind == "b" for each in lists
+    ):
+        raise call.refusal(
+            "with masks, or with lists for dimensions that are not neighbours, it is not supported"
+        )
+    extents = shape[start:stop]
+    resolved = [
+        _resolved(call, each.array(), extent) for each, extent in zip(lists, extents, strict=True)
+    ]
+    chosen = np.ravel_multi_index(tuple(np.broadcast_arrays(*resolved)), extents)
+    joined = b.reshape(x, (*shape[:start], math.prod(extents), *shape[stop:]))
+    y = b.gather(joined, _constant(call, chosen.reshape(-1), lists[0]), start)
+    return b.reshape(y, (*shape[:start], *chosen.shape, *shape[stop:]))
 
 
 def _gather(call: Call, index: Known, dim: int) -> str:

@@ -243,9 +243,15 @@ def test_mean_over_a_sparse_adjacency_is_refused() -> None:
     assert message == "with reduce='mean' it is not supported"
 
 
-def test_lists_of_indices_for_two_axes_are_refused() -> None:
-    def model(x: Tensor, rows: Tensor) -> Tensor:
-        return x[rows, rows]
+@pytest.mark.parametrize("columns", [[0, 3, 1], [-1, 0, 2]])
+def test_lists_of_indices_for_neighbouring_axes_pick_pairs(columns: list[int]) -> None:
+    rows = torch.tensor([0, 1, 1])
+    imported(lambda x, a, b: x[:, a, b] * 2, draw(2, 3, 4), rows, torch.tensor(columns))
 
-    message = refuse("I002 unsupported-form", model, draw(4, 4), torch.tensor([0, 1]))
-    assert message == "with several lists of indices it is not supported"
+
+def test_lists_of_indices_for_distant_axes_are_refused() -> None:
+    def model(x: Tensor, rows: Tensor) -> Tensor:
+        return x[rows, :, rows]
+
+    message = refuse("I002 unsupported-form", model, draw(4, 3, 4), torch.tensor([0, 1]))
+    assert "not neighbours" in message
