@@ -1,5 +1,6 @@
 """A model costs the same whether it comes as a module or as the ONNX file exported from it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from fuseflow.frontend.options import ImportOptions
 from fuseflow.frontend.torch_import import import_torch
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.ir.einsum import EinsumGraph
-from fuseflow.ir.report import KernelStats, SimulationReport
+from fuseflow.ir.report import KernelStats, SimulationReport, Totals
 from fuseflow.models import zoo
 from fuseflow.sim import simulate
 from tests.frontend.onnx.export import export_case
@@ -57,5 +58,12 @@ def test_onnx_file_takes_the_cycles_of_its_module(name: str, road: str, tmp_path
     )
     for strategy in Strategy:
         theirs, ours = _run(direct, strategy), _run(from_file, strategy)
-        assert ours.totals == theirs.totals
+        # Tensors within a model are named differently; what they cost is the same.
+        assert _unnamed(ours.totals) == _unnamed(theirs.totals)
         assert list(map(_costs, ours.kernels)) == list(map(_costs, theirs.kernels))
+
+
+def _unnamed(totals: Totals) -> tuple[Totals, list[tuple[int, int]]]:
+    """Sums, and the traffic of each tensor without its name."""
+    traffic = sorted((part.read_bytes, part.write_bytes) for part in totals.tensors)
+    return replace(totals, tensors=()), traffic
