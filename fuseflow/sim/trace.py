@@ -45,9 +45,11 @@ class Trace:
             self._name("thread_name", process, place + 1, unit.name)
             for event in self._slices(unit, result, start):
                 self._write("X", process, place + 1, event)
-        for channel, figures in zip(machine.channels, result.channels, strict=True):
-            for cycle, held in self._levels(figures, start):
-                body = f'"name": {json.dumps(channel.name)}, "ts": {_time(cycle)}'
+        for place, channel in enumerate(machine.channels):
+            # Names may occur twice; the id keeps their counters apart.
+            name = f'"name": {json.dumps(channel.name)}, "id": {place}'
+            for cycle, held in self._levels(result.channels[place], start):
+                body = f'{name}, "ts": {_time(cycle)}'
                 self._write("C", process, 0, f'{body}, "args": {{"tokens": {held}}}')
 
     def close(self) -> None:

@@ -58,8 +58,9 @@ def test_slices_of_a_unit_follow_each_other_within_the_run(simulator: str) -> No
 def test_counters_reach_the_peak_and_end_empty(simulator: str) -> None:
     machine, result = run(simulator)
     events = [event for event in trace_of(machine, result) if event["ph"] == "C"]
-    for channel, figures in zip(machine.channels, result.channels, strict=True):
-        held = [e["args"]["tokens"] for e in events if e["name"] == channel.name]
+    for place, (channel, figures) in enumerate(zip(machine.channels, result.channels, strict=True)):
+        held = [e["args"]["tokens"] for e in events if e["id"] == place]
+        assert {e["name"] for e in events if e["id"] == place} == {channel.name}
         assert figures.recorded is not None
         assert figures.removals is not None
         assert max(held) == peak_occupancy(figures.recorded.stamps, figures.removals)
