@@ -11,8 +11,8 @@ from fuseflow.sim.result import DeadlockInfo, MachineResult
 
 __all__ = ["sufficient_capacities"]
 
-MAX_RUNS = 64
-"""Runs after which the search gives up; growth doubles, so this covers several streams."""
+MAX_RUNS = 32
+"""Runs after which the search takes what it has: a kernel that finishes late takes long to try."""
 
 
 def sufficient_capacities(
