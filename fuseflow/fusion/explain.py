@@ -188,4 +188,4 @@ def _writes(planned: Planned, barriers: Mapping[str, str]) -> Iterator[str]:
     for name in planned.kernel.tensors_written():
         reason = barriers.get(name)
         why = f": a barrier, {reason}" if reason else ""
-        yield f"{name} as {planned.values[name].format}{why}"
+        yield f"{name} as {str(planned.values[name].format) or 'a scalar'}{why}"

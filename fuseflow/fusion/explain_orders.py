@@ -13,7 +13,7 @@ from fuseflow.fusion.estimate import Estimate
 from fuseflow.fusion.orders import build_constraints, search_orders
 from fuseflow.fusion.plan import BUDGET_SLACK, Planned
 from fuseflow.fusion.plan_space import Candidate, OrderSpace
-from fuseflow.fusion.plan_storage import free_leaf
+from fuseflow.fusion.plan_storage import free_leaf, misfits
 from fuseflow.fusion.tuples import IllegalOrderError
 from fuseflow.fusion.views import View, build_views, storage_edges
 
@@ -92,10 +92,8 @@ def _with_copies(space: OrderSpace) -> OrderSpace:
 
 def _misfits(space: OrderSpace, order: tuple[str, ...]) -> tuple[View, ...]:
     """Return the leaves whose own storage does not fit an order."""
-    position = {name: n for n, name in enumerate(order)}
-    misfits: list[View] = []
-    for leaf in sorted(space.freed, key=lambda leaf: leaf.number):
-        stored = View(leaf.number, leaf.value, leaf.binding, format=space.values[leaf.value].format)
-        if any(position[outer] > position[inner] for outer, inner in storage_edges(stored)):
-            misfits.append(leaf)
-    return tuple(misfits)
+    stored = {
+        View(leaf.number, leaf.value, leaf.binding, format=space.values[leaf.value].format): leaf
+        for leaf in sorted(space.freed, key=lambda leaf: leaf.number)
+    }
+    return tuple(stored[leaf] for leaf in misfits(stored, order))

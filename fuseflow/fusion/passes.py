@@ -151,7 +151,9 @@ def _group(state: State) -> None:
     parts = partition(
         ops, state.strategy, [members for _, members in given], state.schedule.scope_depth
     )
-    state.tasks = [Task(tuple(part), names.get(part[0].name, "")) for part in parts]
+    position = {op: n for n, op in enumerate(state.graph.einsums)}
+    in_order = (tuple(sorted(part, key=position.__getitem__)) for part in parts)
+    state.tasks = [Task(part, names.get(part[0].name, "")) for part in in_order]
 
 
 def _plan(state: State) -> None:

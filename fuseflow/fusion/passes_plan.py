@@ -49,9 +49,11 @@ class Planner:
     plans: list[Planned] = field(default_factory=list)
     barriers: dict[str, str] = field(default_factory=dict)
     _consumers: dict[str, list[Einsum]] = field(init=False)
+    _position: dict[Einsum, int] = field(init=False)
 
     def __post_init__(self) -> None:
         self._consumers = self.graph.consumers()
+        self._position = {op: n for n, op in enumerate(self.graph.einsums)}
         routes = [(b.choice, b.reason) for b in self.bindings.directives]
         last = {choice.value: (choice, why) for choice, why in routes if isinstance(choice, Route)}
         for value, (choice, reason) in last.items():
@@ -84,7 +86,8 @@ class Planner:
     ) -> tuple[Task, Planned | IllegalOrderError]:
         """Merge the tasks that follow as long as the whole can be lowered."""
         while todo and self._may_merge(task, todo[0]):
-            merged = replace(task, ops=task.ops + todo[0].ops)
+            ops = sorted((*task.ops, *todo[0].ops), key=self._position.__getitem__)
+            merged = replace(task, ops=tuple(ops))
             attempt = self._attempt(merged)
             if not isinstance(attempt, Planned) and not self._fits_without_orders(merged):
                 last = task.ops[-1].output.value

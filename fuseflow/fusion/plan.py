@@ -24,7 +24,7 @@ from fuseflow.fusion.orders import (
 )
 from fuseflow.fusion.plan_memo import Recipe, region_key
 from fuseflow.fusion.plan_space import Candidate, OrderSpace
-from fuseflow.fusion.plan_storage import free_leaf, permuted_leaves
+from fuseflow.fusion.plan_storage import free_leaf, misfits, permuted_leaves
 from fuseflow.fusion.schedule_global import Joined, join_spaces
 from fuseflow.fusion.schedule_region import UsedIndices, Wishes, find_class
 from fuseflow.fusion.support import Fills
@@ -32,6 +32,7 @@ from fuseflow.fusion.tuples import IllegalOrderError
 from fuseflow.fusion.views import Region, View, ViewGraph, build_views
 from fuseflow.ir.dataflow import DataflowGraph
 from fuseflow.ir.einsum import Value
+from fuseflow.ir.schedule import IndexRef, Order
 
 __all__ = ["Context", "Planned", "StorageConflictError", "plan_region"]
 
@@ -106,7 +107,27 @@ def plan_region(region: Region, context: Context, wishes: Wishes | None = None) 
     base: tuple[str, ...] | None = None
     if wishes.needs_order:
         base = plan_region(region, context, wishes.without_orders()).plan.order
-    return _plan(region, context, wishes, base)
+    planned = _plan(region, context, wishes, base)
+    return planned if wishes.total is not None else _without_spare_copies(planned, region, context)
+
+
+def _without_spare_copies(planned: Planned, region: Region, context: Context) -> Planned:
+    """Plan again under the order that was chosen, copying only what does not fit that order.
+
+    Which tensors need a copy was decided before the order was known.
+    """
+    if not planned.copies:
+        return planned
+    chain = tuple(IndexRef(name) for name in planned.plan.order)
+    fixed = (*planned.wishes.orders, (Order(chain, total=True), frozenset[str]()))
+    again = _plan(region, context, replace(planned.wishes, orders=fixed), None)
+    return replace(
+        again,
+        wishes=planned.wishes,
+        space=planned.space,
+        row_wise=planned.row_wise,
+        tried=planned.tried,
+    )
 
 
 def _plan(
@@ -180,6 +201,8 @@ def _order_space(
     graph = build_views(joined.region, joined.values)
     freed = permuted_leaves(graph, joined.values, wishes)
     chains = _chains(graph, context, wishes, base)
+    if wishes.total is not None:
+        _free_misfits(graph, joined.values, chains[0][1], freed)
     constraints, copied = _satisfiable_constraints(graph, context, chains, freed)
     return OrderSpace(
         region=joined.region,
@@ -308,6 +331,17 @@ def _satisfiable_constraints(
                 f"these contradict each other: {'; '.join(sorted(causes))}",
                 where=Location(node=graph.region.name),
             )
+
+
+def _free_misfits(
+    graph: ViewGraph, values: Mapping[str, Value], order: Sequence[str], freed: set[View]
+) -> None:
+    """Free exactly the leaves whose storage does not fit a whole order."""
+    for leaf in misfits((leaf for leaf in graph.leaves if leaf not in freed), order):
+        if values[leaf.value].tensor is None:
+            raise StorageConflictError(leaf.value)
+        free_leaf(leaf)
+        freed.add(leaf)
 
 
 def _entries(leaf: View, context: Context) -> int:

@@ -7,16 +7,16 @@ a kernel is (`plan`), or by the schedule.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from fuseflow.fusion.lower import Plan
 from fuseflow.fusion.schedule_region import Wishes, find_class
-from fuseflow.fusion.views import View, ViewGraph
+from fuseflow.fusion.views import View, ViewGraph, storage_edges
 from fuseflow.ir.einsum import Value
 from fuseflow.ir.tensor import Format, LevelFormat, tensor_from_coordinates
 
-__all__ = ["copy_leaves", "free_leaf", "permuted_leaves"]
+__all__ = ["copy_leaves", "free_leaf", "misfits", "permuted_leaves"]
 
 
 def free_leaf(leaf: View) -> None:
@@ -25,6 +25,16 @@ def free_leaf(leaf: View) -> None:
     order = len(leaf.binding)
     levels = (LevelFormat.COMPRESSED,) * order
     leaf.format = Format(levels, tuple(range(order)), leaf.format.tile)
+
+
+def misfits(leaves: Iterable[View], order: Sequence[str]) -> list[View]:
+    """Return the leaves that an order does not meet level by level, as they are stored."""
+    position = {name: n for n, name in enumerate(order)}
+    return [
+        leaf
+        for leaf in leaves
+        if any(position[outer] > position[inner] for outer, inner in storage_edges(leaf))
+    ]
 
 
 def permuted_leaves(graph: ViewGraph, values: Mapping[str, Value], wishes: Wishes) -> set[View]:

@@ -142,10 +142,11 @@ def _loops(planned: Planned) -> Iterator[Directive]:
 
 
 def _storage(planned: Planned, decisions: Decisions) -> Iterator[Directive]:
-    position = {name: p for p, name in enumerate(planned.plan.order)}
-    for leaf in planned.copies:
-        order = sorted(leaf.binding, key=position.__getitem__)
-        yield Directive(Permute(leaf.value, tuple(IndexRef(name) for name in order)))
+    graph = planned.plan.graph
+    for permute, ops in planned.wishes.permutes:
+        names = [find_class(graph, ref, ops) for ref in permute.order]
+        if all(names):
+            yield Directive(Permute(permute.tensor, tuple(IndexRef(name or "") for name in names)))
     indices = {op.output.value: op.output.indices for op in planned.region.ops}
     asked = {
         bound.choice.tensor: bound.reason
@@ -155,16 +156,19 @@ def _storage(planned: Planned, decisions: Decisions) -> Iterator[Directive]:
     for name in sorted(planned.plan.graph.outputs):
         fmt = planned.values[name].format
         assert fmt is not None
-        if fmt.levels:
+        # Any other format follows from the order.
+        if name in decisions.dense or name in asked:
             modes = tuple(IndexRef(indices[name][mode]) for mode in fmt.mode_order)
-            reason = READABLE if name in decisions.dense else asked.get(name, "")
+            reason = READABLE if name in decisions.dense else asked[name]
             yield Directive(Store(name, fmt.levels, modes), reason)
 
 
 def _routes(planned: Planned, decisions: Decisions) -> Iterator[Directive]:
+    read = {access.value for op in planned.region.ops for access in op.operands}
     for op in planned.region.ops:
         name = op.output.value
-        if name in decisions.barriers:
+        # What is also read in its own kernel is written, but no barrier for those readers.
+        if name in decisions.barriers and name not in read:
             yield Directive(Route(name, ValueRoute.MATERIALISE), decisions.barriers[name])
         elif name in planned.wishes.limits:
             streamed = name in planned.wishes.streamed
