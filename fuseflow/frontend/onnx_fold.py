@@ -18,7 +18,14 @@ import numpy.typing as npt
 from fuseflow.errors import Location, ModelError
 from fuseflow.frontend.edges import is_edge_weight
 from fuseflow.frontend.onnx_lazy import BROADCASTS, LISTED, fold_lazily
-from fuseflow.frontend.onnx_operators import COPIES, DATA_DEPENDENT, SHAPE_OF, is_constant
+from fuseflow.frontend.onnx_operators import (
+    COPIES,
+    DATA_DEPENDENT,
+    SHAPE_OF,
+    is_constant,
+    is_lookup,
+    tables,
+)
 from fuseflow.frontend.onnx_source import Origin, Origins
 from fuseflow.frontend.onnx_tensors import LIMIT_BYTES, first_line
 
@@ -99,6 +106,8 @@ class _Folder:
         self._model = model
         self._origins = Origins(model.proto.graph)
         self._alias: dict[str, str] = {}
+        self._tables = tables(model)
+        self._bound: set[str] = set()
         integers = [array.shape for array in inputs.values() if array.dtype.kind != "f"]
         for name, array in inputs.items():
             if array.dtype.kind == "f" and not is_edge_weight(array.shape, integers):
@@ -107,6 +116,7 @@ class _Folder:
             else:
                 self.live.known[name] = array
                 self.live.labels[name] = name
+                self._bound.add(name)
 
     def resolve(self, name: str) -> str:
         """Return the name of the value that `name` is a copy of."""
@@ -118,7 +128,8 @@ class _Folder:
         names = [self.resolve(name) for name in proto.input]
         if names != list(proto.input):
             proto = _with_inputs(proto, names)
-        if is_constant(proto, self.live.known):
+        is_known = is_constant(proto, self.live.known)
+        if is_known and not is_lookup(proto, self._tables, self._bound):
             self._evaluate(proto)
         elif proto.op_type in SHAPE_OF:
             self._take_shape(proto)
@@ -187,6 +198,8 @@ class _Folder:
         except Exception as error:
             message = f"cannot be evaluated: {first_line(error)}"
             raise self._error("I217 constant-folding", proto, message) from error
+        if self._bound.intersection(names):
+            self._bound.update(proto.output)
         labels = {self.live.labels[name] for name in names if name in self.live.labels}
         for name, result in zip(filter(None, proto.output), results, strict=True):
             self.live.known[name] = np.asarray(result)

@@ -29,8 +29,10 @@ __all__ = [
     "Unsupported",
     "find_unsupported",
     "is_constant",
+    "is_lookup",
     "require_supported",
     "shape_that_follows",
+    "tables",
 ]
 
 SHAPE_OF = frozenset({"Shape", "Size"})
@@ -53,6 +55,25 @@ def is_constant(node: onnx.NodeProto, known: Container[str]) -> bool:
     if not _is_standard(node) or node.op_type in _RANDOM:
         return False
     return all(name in known for name in node.input if name)
+
+
+def tables(model: OnnxFile) -> frozenset[str]:
+    """Return the names of the float constants whose rows a Gather may look up."""
+    constants = model.constants.items()
+    return frozenset(
+        name for name, array in constants if array.ndim > 1 and array.dtype.kind == "f"
+    )
+
+
+def is_lookup(node: onnx.NodeProto, known: Container[str], bound: Container[str]) -> bool:
+    """Tell whether a node looks up rows of a table by what follows from an input.
+
+    `known` has the tables, `bound` what follows from inputs. Such a node is an embedding: work for
+    the machine, though the result is known where the input is bound.
+    """
+    if not _is_standard(node) or node.op_type != "Gather":
+        return False
+    return node.input[0] in known and node.input[1] in bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +101,18 @@ def require_supported(model: OnnxFile, rules: frozenset[str]) -> None:
 def find_unsupported(model: OnnxFile, rules: frozenset[str]) -> Unsupported:
     """Return the nodes of `model` that are neither constant nor have a rule in `rules`."""
     origins = Origins(model.proto.graph)
-    known = {*model.constants, *_data_inputs(model)}
+    bound, rows = set(_data_inputs(model)), tables(model)
+    known = {*model.constants, *bound}
     refused: dict[str, list[SourceLoc]] = {}
     places: set[int] = set()
     for place, node in enumerate(model.proto.graph.node):
         origin = origins.of(node)
-        if is_constant(node, known) or (node.op_type in SHAPE_OF and _is_standard(node)):
+        if node.op_type in SHAPE_OF and _is_standard(node):
             known.update(node.output)
+        elif is_constant(node, known) and not is_lookup(node, rows, bound):
+            known.update(node.output)
+            if bound.intersection(node.input):
+                bound.update(node.output)
         elif not _is_standard(node) or node.op_type not in rules | COPIES:
             domain = "" if _is_standard(node) else f"{node.domain}::"
             refused.setdefault(f"{domain}{node.op_type}", []).append(origin.loc)

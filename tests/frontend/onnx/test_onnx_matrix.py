@@ -1,0 +1,70 @@
+"""Models as people write them, exported to ONNX by torch: the same work as from the module."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch.utils._pytree import tree_leaves
+
+from fuseflow.errors import ModelError
+from fuseflow.frontend.onnx_reader import import_onnx
+from fuseflow.frontend.options import ImportOptions
+from fuseflow.frontend.torch_import import import_torch
+from fuseflow.ir.einsum import EinsumGraph
+from tests.models_matrix import MODELS, Example
+
+pytestmark = pytest.mark.slow
+
+# torch exports its EmbeddingBag as a loop over the bags.
+LOOPS = [name for name in MODELS if name.startswith("recommender")]
+
+
+def exported(example: Example, folder: Path) -> tuple[Path, dict[str, str]]:
+    """Export a model as its users do; return the file and its operands."""
+    path = folder / "model.onnx"
+    program: Any = torch.onnx.export(
+        example.module().eval(), example.args, kwargs=dict(example.kwargs), dynamo=True,
+        opset_version=20, verbose=False,
+    )  # fmt: skip
+    program.save(path)
+    tensors = [
+        each
+        for each in tree_leaves((example.args, dict(example.kwargs)))
+        if isinstance(each, torch.Tensor)
+    ]
+    bindings = {}
+    for value, tensor in zip(onnx.load(path).graph.input, tensors, strict=True):
+        bindings[value.name] = str(folder / f"{value.name}.npy")
+        np.save(bindings[value.name], tensor.numpy())
+    return path, bindings
+
+
+def products(graph: EinsumGraph) -> list[int]:
+    """The sizes of all sums of products, which no exporter may change."""
+    sizes = graph.index_sizes()
+    work = [op for op in graph.einsums if op.fn == "mul" and op.reduce == "add"]
+    return sorted(math.prod(sizes[index] for index in op.indices) for op in work)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in LOOPS])
+def test_a_model_is_the_same_work_from_its_file(name: str, tmp_path: Path) -> None:
+    path, bindings = exported(MODELS[name], tmp_path)
+    graph = import_onnx(path, ImportOptions(bindings=bindings, check=True))
+    example = MODELS[name]
+    direct = import_torch(example.module(), example.args, example.kwargs)
+    assert products(graph) == products(direct) != []
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_an_embedding_bag_is_refused_as_the_loop_that_it_was_exported_to(
+    name: str, tmp_path: Path
+) -> None:
+    path, bindings = exported(MODELS[name], tmp_path)
+    with pytest.raises(ModelError, match="Loop runs a subgraph"):
+        import_onnx(path, ImportOptions(bindings=bindings))
