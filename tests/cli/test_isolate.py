@@ -61,6 +61,14 @@ class Compressed(nn.Module):
 def compressed():
     return Compressed(), (torch.ones(2, 3),)
 
+class Inside(nn.Module):
+    def forward(self, x):
+        rows, columns = torch.tensor([0, 1, 2]), torch.tensor([0, 1])
+        return torch.sparse_csr_tensor(rows, columns, x[0]) @ x
+
+def inside():
+    return Inside(), (torch.ones(2, 2),)
+
 def chatty():
     os.write(1, b"not an artifact")
     return nn.ReLU(), (torch.ones(2),)
@@ -142,3 +150,13 @@ def test_what_compiled_code_prints_does_not_mix_with_the_artifact(shell: Shell) 
     Path(shell("pwd").stdout.decode().strip(), "crashing.py").write_text(FACTORY)
     done = shell("ff-import crashing.py:chatty -q | ff-show --json > /dev/null")
     assert (done.returncode, done.stderr) == (0, b"not an artifact")
+
+
+@pytest.mark.slow
+def test_a_csr_tensor_built_in_forward_is_explained(shell: Shell) -> None:
+    Path(shell("pwd").stdout.decode().strip(), "crashing.py").write_text(FACTORY)
+    done = shell("ff-import crashing.py:inside -o out.pb")
+    said = done.stderr.decode()
+    assert done.returncode == 1
+    assert said.startswith("ff-import: error: I004 export-failed: crashing.py:")
+    assert said.endswith("fix: build sparse tensors outside of forward, as inputs or buffers\n")
