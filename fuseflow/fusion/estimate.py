@@ -61,7 +61,8 @@ def estimate(
     for view in graph.ops:
         counts = counter.visits(view)
         result.visits[view] = counts[-1]
-        result.cost += sum(counts) + counter.reads(view, counts) + counter.held(view)
+        result.cost += sum(counts) + counter.held(view)
+        result.cost += counter.scanned(view, counts) + counter.reads(view, counts)
         rounds = counts[-1] / max(counter.alone(view), 1.0) if nests[view].context else 1.0
         result.recompute[view.value] = result.recompute.get(view.value, 0.0) + rounds
     for name, view in graph.outputs.items():
@@ -92,6 +93,18 @@ class _Counter:
             share = self._share(self.domains.at[view, name])
             counts.append(counts[-1] * self.graph.classes[name] * share)
         return counts
+
+    def scanned(self, view: View, counts: list[float]) -> float:
+        """Return the stored coordinates that the operation walks: a join drops some of them."""
+        loops = self.nests[view].full
+        return sum(
+            counts[loops.index(v)] * self.graph.classes[v] * self._atom((leaf, v))
+            for leaf in view.operands
+            if leaf.format is not None
+            for level, mode in zip(leaf.format.levels, leaf.format.mode_order, strict=True)
+            for v in (leaf.binding[mode],)
+            if level.is_stored
+        )
 
     def reads(self, view: View, counts: list[float]) -> float:
         """Return the values that the operation reads from DRAM."""

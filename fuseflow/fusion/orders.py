@@ -36,7 +36,7 @@ EXHAUSTIVE_CLASSES = 5
 MOVE_LIMIT = 600
 # An order replaces the row-wise one only if it is expected to be cheaper by this much: the
 # estimate is too coarse to tell smaller differences, and row-wise results suit the next kernel.
-WORTHWHILE = 0.9
+WORTHWHILE = 0.75
 
 
 @dataclass(slots=True)
