@@ -90,7 +90,12 @@ def test_files_and_pipes_give_the_same_bytes(call: Call, graph_file: Path) -> No
         ),
         (["-o", "."], 2, "U005 no-folder: .: this is a folder", None),
         (["--order", "i,,j"], 2, 'U002 bad-option: --order "i,,j" has an empty name', None),
-        (["--order", "i,nowhere"], 1, 'P002: the schedule names index "nowhere"', "the indices are"),
+        (
+            ["--order", "i,nowhere"],
+            1,
+            'P002: the schedule names index "nowhere"',
+            "the indices are",
+        ),
         (["--recompute", "0.5"], 2, "U002 bad-option: --recompute 0.5 is below 1", None),
         (["--data-dir", "/"], 2, "U007 data-dir: --data-dir / is not below", None),
     ],
