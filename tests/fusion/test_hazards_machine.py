@@ -115,3 +115,13 @@ def test_hazard_h15_channel_shorter_than_a_row_is_a_reported_deadlock(engine: st
     deadlock = simulate(softmax_rows(row), HardwareConfig(timing), engine=engine).deadlock
     assert deadlock is not None
     assert deadlock.blocked
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_hazard_h15_derived_depths_hold_a_row(engine: str) -> None:
+    hardware = HardwareConfig(TimingConfig(auto_capacity=True))
+    report = simulate(softmax_rows(8), hardware, engine=engine, check=True)
+    assert report.check.passed
+    capacities = [stream.capacity for kernel in report.kernels for stream in kernel.streams]
+    assert None not in capacities
+    assert max(c for c in capacities if c is not None) >= 9
