@@ -13,7 +13,13 @@ import pytest
 from tests.docs.pages import Block, Command, Section, matches, read_commands, read_sections
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/user-guide.md", "docs/schedules.md", "docs/importing.md")
+PAGES = (
+    "README.md",
+    "docs/user-guide.md",
+    "docs/schedules.md",
+    "docs/importing.md",
+    "docs/interchange.md",
+)
 SECTIONS = [
     pytest.param(section, id=f"{page}: {section.title}")
     for page in PAGES

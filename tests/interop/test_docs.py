@@ -3,21 +3,11 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from fuseflow.cli import ff_convert
 from fuseflow.interop.comal.limits import ALU_OPS
 from fuseflow.interop.faults import INTEROP_RULES
-from tests.docs import test_examples as examples
-from tests.docs.pages import Section, read_sections
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/interchange.md"
-
-
-@pytest.mark.parametrize("section", read_sections(PAGE), ids=lambda section: section.title)
-def test_the_examples_of_a_section_run(section: Section, tmp_path: Path) -> None:
-    for block in section.blocks:
-        examples.check_console(block, tmp_path)
 
 
 def test_the_rules_are_those_of_the_code() -> None:
