@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Measure the compiled simulator: tokens per second, bytes per token, peak memory.
+"""Measure the compiled simulator: tokens per second, bytes per token, memory that it takes.
 
-  python -m tools.bench [--json FILE] [--against FILE] [--scale X] [--only TEXT]
+  python -m tools.bench [--json FILE] [--against FILE] [--scale X] [--only TEXT] [--graph FILE]
 
 Prints a table with the machine, the commit and the build flags; `--json` keeps it, `--against`
-compares with a table that was kept. Every case runs in a process of its own, so that its peak
-memory is its own. Time is that of the simulating thread; this is a measurement, never a test.
+compares with a table that was kept. Every case runs in a process of its own; memory is what the run
+adds to it at most. Rates are for the time of the simulating thread in the engine; the wall clock
+also counts what is done before, between and after kernels. This is a measurement, never a test.
 """
 
 from __future__ import annotations
@@ -23,22 +24,30 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from fuseflow.ir.dataflow import DataflowProgram
 from fuseflow.sim.engine import run_engine
 from fuseflow.sim.machine import Machine
+from fuseflow.sim.result import MachineResult
 from tools.bench_machines import dense_product, elementwise, sparse_product, spmm
+from tools.bench_programs import programs, run_kernels
 
 __all__ = ["Row", "cases", "main", "measure"]
 
 ROOT = Path(__file__).resolve().parents[1]
+CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case: channel tokens, seconds of the thread, memory of the process, simulated cycles."""
+    """One case: channel tokens, seconds of the thread, memory of the process, simulated cycles.
+
+    `wall` is in seconds too: from the first machine to the last result.
+    """
 
     name: str
     tokens: int
     seconds: float
+    wall: float
     peak_bytes: int
     base_bytes: int
     cycles: int
@@ -49,21 +58,40 @@ class Row:
         return self.tokens / self.seconds / 1e6
 
     @property
-    def bytes_per_token(self) -> float:
-        """Memory that the run added to the process, per channel token."""
-        return (self.peak_bytes - self.base_bytes) / self.tokens
+    def added_bytes(self) -> int:
+        """Memory that the run added to the process at most."""
+        return self.peak_bytes - self.base_bytes
 
 
-Case = Callable[[], Machine]
+Run = Callable[[Machine], MachineResult]
+Case = Callable[[], Callable[[Run], object]]
+"""Prepares something to be simulated and returns what simulates it with a given engine."""
 
 
-def cases(scale: float) -> dict[str, Case]:
+def cases(scale: float, graph: str | None = None) -> dict[str, Case]:
     """Return the cases by name; `scale` multiplies their number of rows."""
+    found: dict[str, Case] = {
+        name: partial(_with, machine) for name, machine in _machines(scale).items()
+    }
+    for name, make in programs(scale, graph).items():
+        found[name] = partial(_with_program, make)
+    return found
 
+
+def _with(make: Callable[[], Machine]) -> Callable[[Run], object]:
+    machine = make()
+    return lambda run: run(machine)
+
+
+def _with_program(make: Callable[[], DataflowProgram]) -> Callable[[Run], object]:
+    return partial(run_kernels, make())
+
+
+def _machines(scale: float) -> dict[str, Callable[[], Machine]]:
     def rows(count: float) -> int:
         return max(2, int(count * scale))
 
-    found: dict[str, Case] = {}
+    found: dict[str, Callable[[], Machine]] = {}
     for length in (1, 2, 4, 8, 16, 32, 64, 256, 1024):
         count = rows(4e5 / (length + 1))
         found[f"spmm, fibers of {length}"] = partial(spmm, count, 1000, length, 8)
@@ -83,32 +111,58 @@ def cases(scale: float) -> dict[str, Case]:
     return found
 
 
+class _Meter:
+    """Runs machines on the engine and adds up what that takes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.tokens = self.cycles = 0
+        self.seconds = 0.0
+
+    def __call__(self, machine: Machine) -> MachineResult:
+        start = time.thread_time()
+        result = run_engine(machine)
+        self.seconds += time.thread_time() - start
+        self.tokens += sum(c.values + c.missing + c.stops for c in result.channels)
+        self.cycles += result.elapsed
+        if not result.complete:
+            raise RuntimeError(f"case {self.name} did not end: {result.deadlock}")
+        return result
+
+
 def measure(name: str, case: Case) -> Row:
     """Run one case in this process."""
-    machine = case()
+    simulate = case()
+    meter = _Meter(name)
+    _forget_peak()
     base = _peak()
-    start = time.thread_time()
-    result = run_engine(machine)
-    seconds = time.thread_time() - start
-    tokens = sum(c.values + c.missing + c.stops for c in result.channels)
-    if not result.complete:
-        raise RuntimeError(f"case {name} did not end: {result.deadlock}")
-    return Row(name, tokens, seconds, _peak(), base, result.elapsed)
+    start = time.perf_counter()
+    simulate(meter)
+    wall = time.perf_counter() - start
+    return Row(name, meter.tokens, meter.seconds, wall, _peak(), base, meter.cycles)
+
+
+def _forget_peak() -> None:
+    """Let the peak count from here, so that preparations do not show; where Linux can do that."""
+    if CLEAR_REFS.exists():
+        CLEAR_REFS.write_text("5")
 
 
 def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _child(name: str, scale: float, pipe: multiprocessing.connection.Connection) -> None:
-    pipe.send(measure(name, cases(scale)[name]))
+def _child(
+    name: str, scale: float, graph: str | None, pipe: multiprocessing.connection.Connection
+) -> None:
+    pipe.send(measure(name, cases(scale, graph)[name]))
 
 
-def _isolated(name: str, scale: float) -> Row:
+def _isolated(name: str, scale: float, graph: str | None) -> Row:
     """Measure a case in a fresh process."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    child = context.Process(target=_child, args=(name, scale, there))
+    child = context.Process(target=_child, args=(name, scale, graph, there))
     child.start()
     there.close()
     try:
@@ -146,8 +200,8 @@ def _commit() -> str:
 
 def _print_row(row: Row, earlier: dict[str, Row]) -> None:
     text = (
-        f"{row.name:44s} {row.tokens / 1e6:9.1f} {row.seconds:8.3f} {row.rate:8.0f}"
-        f" {row.bytes_per_token:9.2f} {row.peak_bytes / 2**20:8.0f}"
+        f"{row.name:44s} {row.tokens / 1e6:9.1f} {row.seconds:8.3f} {row.wall:8.3f} {row.rate:8.0f}"
+        f" {row.added_bytes / row.tokens:9.2f} {row.added_bytes / 2**20:8.1f}"
     )
     if row.name in earlier:
         text += f" {row.rate / earlier[row.name].rate:8.2f}"
@@ -161,6 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--against", type=Path, metavar="FILE", help="compare with kept figures")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the size of the cases")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases with this in their name")
+    parser.add_argument("--graph", metavar="FILE", help="graph file for the graph network")
     options = parser.parse_args(arguments)
     earlier: dict[str, Row] = {}
     if options.against:
@@ -169,11 +224,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     about = environment()
     for key, value in about.items():
         print(f"{key:10s} {value}")
-    print(f"\n{'case':44s} {'Mtokens':>9s} {'s':>8s} {'M/s':>8s} {'B/token':>9s} {'peak MB':>8s}")
+    print(
+        f"\n{'case':44s} {'Mtokens':>9s} {'s':>8s} {'wall s':>8s} {'M/s':>8s}"
+        f" {'B/token':>9s} {'MB':>8s}"
+    )
     rows = []
-    for name in cases(options.scale):
+    for name in cases(options.scale, options.graph):
         if options.only in name:
-            rows.append(_isolated(name, options.scale))
+            rows.append(_isolated(name, options.scale, options.graph))
             _print_row(rows[-1], earlier)
     if options.json:
         figures = {"environment": about, "rows": [asdict(row) for row in rows]}
