@@ -66,7 +66,8 @@ def unit_between(
     builder = MachineBuilder()
     inputs = []
     for port, text in enumerate(streams):
-        is_number = (kind, port) in NUMBERS or (kind is UnitKind.SPACC and port == 2)
+        is_number = (kind, port) in NUMBERS
+        is_number = is_number or (kind is UnitKind.SPACC and port == len(streams) - 1)
         channel = ChannelKind.VAL if is_number else ChannelKind.CRD
         inputs.append(builder.channel(f"in {port}", channel))
         tokens = [parse_token(word, number=is_number) for word in text.split()]
@@ -121,6 +122,30 @@ def test_values_out_of_bounds_are_refused(
     with pytest.raises(GraphError) as caught:
         run(unit_between(kind, params, 2, streams))
     assert caught.value.rule == rule
+
+
+@every_simulator
+@pytest.mark.parametrize(
+    ("full", "streams", "beyond"),
+    [
+        ((3,), ["1 S0 D", "0 2 7 S1 D", "1 1 1 S1 D"], "7 is outside 0..2"),
+        ((3,), ["1 2 S0 D", "4 5 S0 3 S1 D", "1 1 S0 1 S1 D"], "3 is outside 0..2"),
+        ((3,), ["1 2 S0 D", "2 3 S0 9 S1 D", "1 1 S0 1 S1 D"], "3 is outside 0..2"),
+        ((3,), ["1 2 S0 D", "7 8 S0 5 S1 D", "1 1 S0 1 S1 D"], "5 is outside 0..2"),
+        ((3,), ["1 S0 D", "5000000 S1 D", "1 S1 D"], "5000000 is outside 0..2"),
+        ((2, 3), ["1 S0 D", "1 S1 D", "4 5 S2 D", "1 1 S2 D"], "4 is outside 0..2"),
+        ((2, 3), ["1 S0 D", "1 2 S1 D", "4 S0 0 S2 D", "1 S0 1 S2 D"], "2 is outside 0..1"),
+    ],
+)
+def test_keys_beyond_a_full_level_are_refused(
+    full: tuple[int, ...], streams: list[str], beyond: str, simulator: str
+) -> None:
+    params = pm.SpaccParams("add", 0.0, len(full), full)
+    run = simulators.load(simulator)
+    machine = unit_between(UnitKind.SPACC, params, len(full) + 1, streams)
+    with pytest.raises(GraphError, match=f'node "unit": coordinate {beyond}') as caught:
+        run(machine)
+    assert caught.value.rule == faults.OUT_OF_RANGE
 
 
 def test_a_misaligned_pair_is_reported_with_ports_and_tokens() -> None:

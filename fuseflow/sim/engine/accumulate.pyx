@@ -9,7 +9,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy, memset
 
-from fuseflow.sim.engine.pool cimport FAULT_OVERFULL, pool_resize
+from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_CRD, FAULT_OVERFULL, pool_resize
 from fuseflow.sim.engine.ring cimport (
     CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, has, head_ctl, head_int, head_number,
 )
@@ -376,12 +376,16 @@ cdef void _stage_empty(Unit* u, SpaccState* s, int32_t port, uint8_t stop) noexc
 cdef bint _stage_list(Unit* u, SpaccState* s, int32_t port, int64_t low, int64_t high,
                       uint8_t stop) noexcept nogil:
     """Stage one list of keys (entries low..high in order) and all below; `stop` closes it."""
-    cdef int64_t key = 0, end, size = s.full[port]
+    cdef int64_t key = 0, end = low, size = s.full[port]
     cdef bint leaf = port == s.order - 1
     cdef Emission* e
     if low == high and size == 0:
         _stage_empty(u, s, port, stop)
         return True
+    if low < high and size and _key(s, high - 1, port) >= size:
+        while _key(s, end, port) < size:
+            end += 1
+        return fault(u, FAULT_OUT_OF_RANGE_CRD, _key(s, end, port), size)
     while low < high or key < size:
         end = low
         if size == 0:
@@ -399,8 +403,6 @@ cdef bint _stage_list(Unit* u, SpaccState* s, int32_t port, int64_t low, int64_t
             return False
         low = end
         key += 1
-        if size and key >= size and low < high:
-            return misaligned(u, <int64_t> 1 << (port + 1))
     _stage_next(u, s, port, stop)
     if leaf:
         _stage_next(u, s, s.order, stop)

@@ -110,7 +110,7 @@ cdef bint _send_full(Unit* u, SpaccState* s) noexcept nogil:
     cdef Strip* strip = &s.strip
     cdef int64_t size = s.full[0], key, i
     if strip.high > size or (strip.count and strip.keys[strip.count - 1] >= size):
-        return fault(u, FAULT_OUT_OF_RANGE_CRD, max(strip.high - 1, size), size)
+        return fault(u, FAULT_OUT_OF_RANGE_CRD, _least_beyond(strip, size), size)
     if strip.low > 0 or strip.high < size:
         for key in range(size):
             if not (strip.low <= key < strip.high or strip.seen[key >> 6] >> (key & 63) & 1):
@@ -120,3 +120,14 @@ cdef bint _send_full(Unit* u, SpaccState* s) noexcept nogil:
         strip.high = size
     _send_neighbours(u, s, 0, size)
     return True
+
+
+cdef int64_t _least_beyond(Strip* strip, int64_t size) noexcept nogil:
+    """Return the smallest key that is present and not below `size`; there is one."""
+    cdef int64_t i = 0
+    cdef int64_t least = max(strip.low, size)
+    while i < strip.count and strip.keys[i] < size:
+        i += 1
+    if i < strip.count and (strip.high <= size or strip.keys[i] < least):
+        least = strip.keys[i]
+    return least

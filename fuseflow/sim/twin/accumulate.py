@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fuseflow.sim import faults
 from fuseflow.sim.params import SpaccParams
 from fuseflow.sim.tokens import DONE, MISSING, Stop, Token
 from fuseflow.sim.twin.ops import (
@@ -158,6 +159,11 @@ def _emit_list(state: _State, port: int, tree: Tree, stop: Stop) -> Rule:
     """Emit one list of keys with all that is below it; `stop` closes it on this port."""
     size = state.params.full[port]
     keys = range(size) if size else sorted(tree)
+    beyond = [key for key in tree if size and key >= size]
+    if beyond:
+        raise faults.out_of_range(
+            state.unit.kernel, state.unit.unit.name, "coordinate", min(beyond), size
+        )
     if not keys:
         yield from _emit_empty(state, port, stop)
         return
