@@ -14,7 +14,7 @@ NATIVE  := $(wildcard proto/fuseflow/v1/*.proto) \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check venv build proto schema format format-check lint types layers unit slow \
-        fuzz onnx-backend bench size dist clean
+        fuzz onnx-backend bench figures size dist clean
 
 help: ## print this list
 	@echo 'usage: make TARGET'
@@ -76,6 +76,9 @@ onnx-backend: build ## count the node tests of onnx that are imported and evalua
 bench: build ## print how fast the fusion stage and the simulator are on this machine
 	@$(BIN)/python -m tools.bench_fuse
 	@$(BIN)/python -m tools.bench
+
+figures: build ## recreate the tables and figures of the paper: FIGURES_SIZE=smoke, small or paper
+	@$(BIN)/python -m tools.figures --size $(or $(FIGURES_SIZE),smoke) $(FIGURES_ARGS)
 
 size: $(DEV) ## print the size of every source file and the longest functions
 	@$(BIN)/python -m tools.size_report

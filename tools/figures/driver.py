@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""The command: says how long it will take, runs what is missing, stores rows, writes tables.
+
+Rows go to OUT/SIZE/rows, one file per finished case; a run that was stopped goes on from there.
+Tables and plots are made from the stored rows alone. Progress goes to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tools.figures.budget import choose, predict
+from tools.figures.cases import FIGURES, SIZES, Case, cases_of
+from tools.figures.rows import Row, Status, load_rows, store_row
+from tools.figures.runner import Runner, blank_row, is_current
+from tools.figures.speedups import figure_12
+from tools.figures.tables import to_csv, to_markdown
+
+__all__ = ["main", "make_tables"]
+
+_TABLES = (figure_12,)
+# A case that ended so is tried again by the next run.
+_UNFINISHED = (Status.SKIPPED, Status.SKIPPED_BUDGET, Status.TIMEOUT)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the suite; return 1 if a result is wrong, else 0."""
+    args = _parse(arguments)
+    files = dict(args.graph)
+    cases = [
+        case
+        for case in cases_of(args.size, files)
+        if not args.only or set(args.only) & set(case.figures)
+    ]
+    folder: Path = args.out / args.size
+    rows = load_rows(folder / "rows", [case.name for case in cases])
+    done = {
+        case.name: rows[case.name]
+        for case in cases
+        if not args.fresh and case.name in rows and is_current(rows[case.name], case)
+        and rows[case.name].status not in _UNFINISHED
+    }  # fmt: skip
+    if not args.tables_only:
+        todo = [case for case in cases if case.name not in done]
+        _run(todo, len(done), Runner(files, args.limit), folder / "rows", args.budget)
+    rows = load_rows(folder / "rows", [case.name for case in cases])
+    make_tables([rows[case.name] for case in cases if case.name in rows], folder)
+    wrong = [row.case for row in rows.values() if row.status is Status.MISMATCH]
+    print(f"{len(rows)} of {len(cases)} cases have a row; tables are in {folder}")
+    for name in wrong:
+        print(f"wrong: {name}: {rows[name].reason}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def make_tables(rows: Sequence[Row], folder: Path) -> None:
+    """Write every table that has rows, as Markdown and as CSV."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for make in _TABLES:
+        table = make(rows)
+        if table.lines:
+            (folder / f"{table.name}.md").write_text(to_markdown(table))
+            (folder / f"{table.name}.csv").write_text(to_csv(table))
+
+
+def _run(
+    cases: Sequence[Case], done: int, runner: Runner, folder: Path, budget: float | None
+) -> None:
+    """Run cases and store a row after each; those beyond the budget get a row that says so."""
+    if not cases:
+        return
+    seconds = predict(cases, runner)
+    _say(f"{len(cases)} cases to run, {done} done before; about {sum(seconds):.0f} s")
+    chosen = choose(cases, seconds, budget)
+    started = time.perf_counter()
+    for position, case in enumerate(cases, 1):
+        if case not in chosen:
+            reason = f"the budget of {budget:g} s"
+            row = replace(blank_row(case), status=Status.SKIPPED_BUDGET, reason=reason)
+        else:
+            row = runner.run(case)
+        store_row(folder, row)
+        spent = time.perf_counter() - started
+        quotient = "" if row.ratio is None else f", {row.cycles:,} cycles, floor x {row.ratio:.3f}"
+        _say(f"[{position}/{len(cases)} {spent:5.0f} s] {case.name}: {row.status}{quotient}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="figures", description=__doc__.split("\n")[0])
+    parser.add_argument("--size", choices=SIZES, default="smoke")
+    parser.add_argument("--out", type=Path, default=Path("out/figures"), metavar="DIR")
+    parser.add_argument(
+        "--only", type=_figures, default=(), metavar="FIGURES", help=f"of {', '.join(FIGURES)}"
+    )
+    parser.add_argument(
+        "--graph",
+        type=_named_file,
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="archive of a real graph, such as cora=cora.npz; otherwise a stand-in is drawn",
+    )
+    parser.add_argument(
+        "--budget", type=float, metavar="SECONDS", help="leave out what does not fit, and say so"
+    )
+    parser.add_argument("--limit", type=float, metavar="SECONDS", help="stop a case after that")
+    parser.add_argument("--fresh", action="store_true", help="run again what has a row already")
+    parser.add_argument("--tables-only", action="store_true", help="only write the tables again")
+    return parser.parse_args(arguments)
+
+
+def _figures(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    unknown = [name for name in names if name not in FIGURES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]} is none of {', '.join(FIGURES)}")
+    return names
+
+
+def _named_file(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text} is not of the form NAME=FILE")
+    if not Path(path).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {path}")
+    return name, Path(path)
