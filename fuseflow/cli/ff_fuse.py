@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STRATEGIES", "main", "make_parser"]
 
-STRATEGIES = ("unfused", "layer", "full")
+STRATEGIES = ("unfused", "layer", "full", "auto")
 
 DESCRIPTION = """Compile an einsum graph into kernels of streaming dataflow primitives.
 
@@ -37,6 +37,11 @@ def make_parser() -> Parser:
     _add_listings(parser)
     parser.add_incidental(
         "--explain", action="store_true", help="say in words what was decided for every kernel"
+    )
+    parser.add_incidental(
+        "--estimate",
+        action="store_true",
+        help="print what every kernel is expected to do: cycles, operations, memory traffic",
     )
     parser.add_incidental(
         "--print-table", action="store_true", help="print the fusion table of every kernel"
@@ -60,7 +65,8 @@ def _add_choices(parser: Parser) -> None:
         "--strategy",
         choices=STRATEGIES,
         help="one kernel per operator (the default), per module of the model, or for the whole "
-        "model; what cannot be fused is split, and the split is reported",
+        "model; what cannot be fused is split, and the split is reported. auto: whatever is "
+        "expected to take the fewest cycles",
     )
     parser.add_argument(
         "--schedule",
@@ -182,6 +188,12 @@ def _report(context: Context, fused: Fused) -> None:
         from fuseflow.fusion.explain import explain
 
         print("\n".join(explain(fused)), file=sys.stderr)
+    if context.args.estimate:
+        from fuseflow.fusion.cost_program import estimate_program
+        from fuseflow.fusion.cost_text import describe_estimate
+
+        found = estimate_program(fused.plans, fused.program.tensors)
+        print("\n".join(describe_estimate(found)), file=sys.stderr)
     if context.args.print_table:
         from fuseflow.fusion.table import format_table, make_table
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from fuseflow.fusion.auto_text import describe_search
 from fuseflow.fusion.domains import EVERYTHING
 from fuseflow.fusion.explain_orders import find_thrifty, recomputed
 from fuseflow.fusion.pipeline import Fused
@@ -26,6 +27,8 @@ def explain(fused: Fused) -> Iterator[str]:
     """Yield the lines for a whole program."""
     total = len({name for planned in fused.plans for name in planned.kernel.einsums})
     yield f"{fused.program.name}: {total} operations in {len(fused.plans)} kernels"
+    if fused.state.search is not None:
+        yield from describe_search(fused.state.search)
     barriers = fused.state.decisions.barriers if fused.state.decisions is not None else {}
     for planned in fused.plans:
         yield ""

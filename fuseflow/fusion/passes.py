@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from fuseflow.errors import ScheduleError
+from fuseflow.fusion.auto_search import Search, Trial, search_schedule
 from fuseflow.fusion.estimate import measure_levels
 from fuseflow.fusion.passes_plan import Planner, Task
 from fuseflow.fusion.passes_show import (
@@ -20,6 +21,7 @@ from fuseflow.fusion.passes_show import (
     show_groups,
     show_plans,
     show_program,
+    show_search,
 )
 from fuseflow.fusion.plan import Context, Planned, StorageConflictError
 from fuseflow.fusion.regions import live_einsums, partition
@@ -54,7 +56,7 @@ class State:
     `graph` and `schedule` are given; `rewrites` were applied to the graph, and `added` operations
     to it, each with the one it belongs to; `bindings` is the schedule in terms of the graph;
     `tasks` are the groups; `plans` the kernels with the decisions behind them; `program` the
-    result.
+    result; `search` what was compared, if the schedule left the choice to the compiler.
     """
 
     graph: EinsumGraph
@@ -67,6 +69,7 @@ class State:
     decisions: Decisions | None = None
     context: Context | None = None
     program: DataflowProgram | None = None
+    search: Search | None = None
 
     @property
     def strategy(self) -> Strategy:
@@ -114,6 +117,22 @@ def pass_named(name: str) -> Pass:
 
 def _verify_graph(state: State) -> None:
     verify_einsum_graph(state.graph)
+
+
+def _search(state: State) -> None:
+    """Replace `auto` by the choices that are expected to take the fewest cycles."""
+    if state.strategy is not Strategy.AUTO:
+        return
+    graph = state.graph
+
+    def plan(schedule: Schedule) -> Trial:
+        trial = State(graph, schedule)
+        run_passes(trial, PASSES[: [each.name for each in PASSES].index("plan") + 1])
+        assert trial.context is not None
+        return Trial(trial.plans, trial.context.values)
+
+    state.search = search_schedule(state.schedule, plan)
+    state.schedule = state.search.schedule
 
 
 def _associate(state: State) -> None:
@@ -243,6 +262,7 @@ def _verify_program(state: State) -> None:
 
 PASSES: tuple[Pass, ...] = (
     Pass("verify-graph", "check the rules of einsum graphs", _verify_graph, show_graph),
+    Pass("search", "choose what to fuse and how, if asked to", _search, show_search),
     Pass("associate", "regroup chains of products, if asked to", _associate, show_graph),
     Pass("block", "split indices into tiles, if asked to", _block, show_graph),
     Pass("bind-schedule", "find what the schedule names", _bind, show_bindings),

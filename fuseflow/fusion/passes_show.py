@@ -6,12 +6,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from fuseflow.fusion.auto_text import describe_search
 from fuseflow.ir.dataflow import DataflowGraph
 
 if TYPE_CHECKING:
     from fuseflow.fusion.passes import State
 
-__all__ = ["show_bindings", "show_graph", "show_groups", "show_plans", "show_program"]
+__all__ = [
+    "show_bindings",
+    "show_graph",
+    "show_groups",
+    "show_plans",
+    "show_program",
+    "show_search",
+]
 
 
 def show_graph(state: State) -> Iterator[str]:
@@ -42,6 +50,14 @@ def show_plans(state: State) -> Iterator[str]:
     """Yield the nodes and streams of every kernel."""
     for planned in state.plans:
         yield from _show_kernel(planned.kernel)
+
+
+def show_search(state: State) -> Iterator[str]:
+    """Yield what the search for a schedule compared."""
+    if state.search is None:
+        yield f"strategy {state.strategy}, as asked"
+    else:
+        yield from describe_search(state.search)
 
 
 def show_program(state: State) -> Iterator[str]:

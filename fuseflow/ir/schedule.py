@@ -46,11 +46,12 @@ __all__ = [
 
 
 class Strategy(enum.StrEnum):
-    """Presets of the fusion granularity."""
+    """Presets of the fusion granularity; `AUTO` leaves it to the compiler."""
 
     UNFUSED = "unfused"
     LAYER = "layer"
     FULL = "full"
+    AUTO = "auto"
 
 
 class Iteration(enum.StrEnum):

@@ -23,6 +23,7 @@ __all__ = [
     "Level",
     "LevelFormat",
     "Tensor",
+    "add_level",
     "dense_format",
     "tensor_from_coordinates",
     "tensor_from_dense",
@@ -271,7 +272,7 @@ def tensor_from_coordinates(
     position, parents = np.zeros(len(stored), dtype=np.int64), 1
     for depth, (level_format, mode) in enumerate(zip(fmt.levels, fmt.mode_order, strict=True)):
         size = counts[mode]
-        level, position = _add_level(level_format, size, position, stored[:, depth], parents)
+        level, position = add_level(level_format, size, position, stored[:, depth], parents)
         levels.append(level)
         parents = level.positions(parents)
     if values is None:
@@ -283,14 +284,25 @@ def tensor_from_coordinates(
     return Tensor(shape, tuple(levels), fmt.mode_order, data, fill, fmt.tile)
 
 
-def _add_level(
+def add_level(
     fmt: LevelFormat,
     size: int,
     parent: npt.NDArray[np.int64],
     crd: npt.NDArray[np.int64],
     parents: int,
 ) -> tuple[Level, npt.NDArray[np.int64]]:
-    """Build one level from sorted entries; return it and the position of every entry in it."""
+    """Build one level from sorted entries.
+
+    Args:
+        fmt: dense or compressed.
+        size: extent of the level.
+        parent: i64 [entries], position of each entry in the level above, ascending.
+        crd: i64 [entries], coordinate of each entry in this level.
+        parents: positions of the level above.
+
+    Returns:
+        The level, and the position of every entry in it.
+    """
     if fmt is LevelFormat.DENSE:
         return Level(fmt, size), parent * size + crd
     starts = np.ones(len(crd), dtype=np.bool_)
