@@ -15,6 +15,7 @@ from fuseflow.frontend.messages import rewrite_messages
 from fuseflow.frontend.ops import OpGraph
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.frontend.rewrite import prune
+from fuseflow.frontend.segments import join_segments
 from fuseflow.frontend.slices import resolve_slices
 from fuseflow.ir.einsum import EinsumGraph
 
@@ -39,7 +40,7 @@ def lower_to_einsums(
             (I022).
     """
     options = options or ImportOptions()
-    graph = rewrite_messages(prune(graph))
+    graph = rewrite_messages(join_segments(prune(graph)))
     _refuse_empty(graph)
     graph = resolve_slices(graph)
     graph = fold_numbers(recognise_masks(graph))

@@ -90,7 +90,10 @@ def _find_softmaxes(around: Surroundings, region: Region) -> dict[str, str]:
 
 
 def _softmax_scores(around: Surroundings, op: TensorOp) -> str:
-    """Match exp(s - max(s)) / sum(exp(s - max(s))), both per target; return s, or ""."""
+    """Match exp(s - max(s)) / sum(exp(s - max(s))), both per target; return s, or "".
+
+    The maximum may be that of s and a number: a softmax is the same whatever is subtracted.
+    """
     if not _is_map(op, "div"):
         return ""
     exponential = _producer(around, op.inputs[0])
@@ -103,6 +106,8 @@ def _softmax_scores(around: Surroundings, op: TensorOp) -> str:
     if total is not None and _is_guard(total):
         total = _producer(around, total.inputs[0])
     largest = _gathered(around, shifted.inputs[1])
+    if largest is not None and _is_map(largest, "max_scalar"):
+        largest = _producer(around, largest.inputs[0])
     is_softmax = _scatters(total, "add", exponential.output) and _scatters(
         largest, "max", shifted.inputs[0]
     )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from fuseflow.frontend.onnx_load import OnnxFile
 
-__all__ = ["LiveGraph", "OnnxNode", "fold"]
+__all__ = ["Folder", "LiveGraph", "OnnxNode", "fold"]
 
 # Arrays of at most this size are shown to shape inference, which needs shapes, axes and bounds.
 _SMALL = 1024
@@ -89,14 +89,14 @@ def fold(model: OnnxFile, inputs: Mapping[str, Array]) -> LiveGraph:
     ModelError for a shape that depends on values (I015), a node that cannot be evaluated (I217), a
     conversion of a computed value to another type (I002).
     """
-    folder = _Folder(model, inputs)
+    folder = Folder(model, inputs)
     for node in model.proto.graph.node:
         folder.visit(node)
     folder.live.outputs = [folder.resolve(value.name) for value in model.proto.graph.output]
     return folder.live
 
 
-class _Folder:
+class Folder:
     """Walks the nodes once; knows a name as an array or as a live value."""
 
     def __init__(self, model: OnnxFile, inputs: Mapping[str, Array]) -> None:

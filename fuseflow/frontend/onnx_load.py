@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fuseflow.errors import Finding, Location, ModelError, UsageError
+from fuseflow.errors import Location, UsageError
+from fuseflow.frontend.onnx_graphs import all_nodes, inner_graphs, with_inner
 from fuseflow.frontend.onnx_tensors import LIMIT_BYTES, first_line, read_sparse, read_tensor, refuse
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["OnnxFile", "load_onnx"]
+__all__ = ["OnnxFile", "check_model", "load_onnx"]
 
 OPSETS = range(13, 27)
 # Calls of functions multiply; a model that is longer than this is not a model.
@@ -62,24 +63,16 @@ def load_onnx(path: Path) -> OnnxFile:
     """Read, check and normalise the model at `path`.
 
     Raises UsageError if there is no such file, ModelError if it is no model, is damaged, reaches
-    outside its folder, or uses control flow or a version that is not supported.
+    outside its folder, or uses a version that is not supported.
     """
     proto = _parse(path)
     opset = _check_versions(path, proto)
-    _refuse_subgraphs(path, proto)
     _refuse_uneven_splits(path, proto)
     model = OnnxFile(path, proto, opset, layouts=_stated_layouts(proto.graph))
     _take_constants(model)
     model.proto = _inline_functions(model)
-    _check_model(model)
+    check_model(model)
     return model
-
-
-def _all_nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    """Yield the nodes of the graph, then those of the model's own functions."""
-    yield from proto.graph.node
-    for function in proto.functions:
-        yield from function.node
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -107,10 +100,11 @@ def _parse(path: Path) -> onnx.ModelProto:
 
 def _texts(proto: onnx.ModelProto) -> Iterator[object]:
     """Yield every name and every other text of a model, as protobuf hands it out."""
-    graph = proto.graph
-    values = [*graph.input, *graph.output, *graph.value_info]
-    tensors = [*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)]
-    for node in _all_nodes(proto):
+    graphs = [proto.graph, *inner_graphs(proto)]
+    values = [each for g in graphs for each in (*g.input, *g.output, *g.value_info)]
+    tensors = [each for g in graphs for each in g.initializer]
+    tensors += [sparse.values for g in graphs for sparse in g.sparse_initializer]
+    for node in all_nodes(proto):
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
         yield from (entry.name for entry in node.attribute)
     for function in proto.functions:
@@ -121,7 +115,7 @@ def _texts(proto: onnx.ModelProto) -> Iterator[object]:
     for tensor in tensors:
         yield tensor.name
         yield from (entry.value for entry in tensor.external_data)
-    for metadata in _metadata(graph):
+    for metadata in _metadata(proto.graph):
         yield from (metadata.key, metadata.value)
     yield from (entry.domain for entry in proto.opset_import)
 
@@ -152,28 +146,9 @@ def _check_versions(path: Path, proto: onnx.ModelProto) -> int:
     return int(versions[0])
 
 
-def _refuse_subgraphs(path: Path, proto: onnx.ModelProto) -> None:
-    """Refuse If, Loop, Scan and everything else that carries a graph, all at once."""
-    import onnx
-
-    graphs = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
-    findings = [
-        Finding(
-            "I212 control-flow",
-            f"{node.op_type} runs a subgraph, which cannot become a dataflow graph",
-            Location(file=str(path), node=node.name or node.output[0]),
-            fix="export with fixed control flow",
-        )
-        for node in _all_nodes(proto)
-        if any(attribute.type in graphs for attribute in node.attribute)
-    ]
-    if findings:
-        raise ModelError.from_findings(findings)
-
-
 def _refuse_uneven_splits(path: Path, proto: onnx.ModelProto) -> None:
     """Refuse a Split that claims more outputs than it has: inference makes room for all of them."""
-    for node in _all_nodes(proto):
+    for node in all_nodes(proto):
         claimed = [entry.i for entry in node.attribute if entry.name == "num_outputs"]
         if node.op_type == "Split" and claimed and claimed[0] != len(node.output):
             message = f"Split has {len(node.output)} outputs and claims {claimed[0]}"
@@ -211,7 +186,17 @@ def _take_constants(model: OnnxFile) -> None:
     del graph.initializer[:]
     del graph.sparse_initializer[:]
     graph.initializer.extend(small)
-    for node in _all_nodes(model.proto):
+    _check_inner_tensors(model)
+
+
+def _check_inner_tensors(model: OnnxFile) -> None:
+    """Check the tensors of nodes, branches and bodies, which stay in the protobuf."""
+    import onnx
+
+    for graph in inner_graphs(model.proto):
+        for tensor in graph.initializer:
+            read_tensor(model.path, tensor)
+    for node in all_nodes(model.proto):
         for attribute in node.attribute:
             if attribute.t.data_location == onnx.TensorProto.EXTERNAL:
                 read_tensor(model.path, attribute.t)
@@ -254,22 +239,27 @@ def _require_countable(model: OnnxFile) -> None:
 
     def length(key: tuple[str, str]) -> int:
         if key not in lengths:
-            nodes = bodies[key].node if key in bodies else ()
+            nodes = with_inner(bodies[key].node if key in bodies else ())
             lengths[key] = 1 + sum(length((node.domain, node.op_type)) for node in nodes)
         return lengths[key]
 
-    total = sum(length((node.domain, node.op_type)) for node in model.proto.graph.node)
+    nodes = with_inner(model.proto.graph.node)
+    total = sum(length((node.domain, node.op_type)) for node in nodes)
     if total > _LIMIT_NODES:
         message = f"unfolds to {total} nodes, more than {_LIMIT_NODES}"
         raise refuse(model.path, "I215 onnx-check", message)
 
 
-def _check_model(model: OnnxFile) -> None:
+def check_model(model: OnnxFile) -> None:
+    """Check the protobuf by the rules of onnx, with the shapes of all values.
+
+    Shapes wait for a second call where branches may give different ones. Raises ModelError I215.
+    """
     import onnx
     from onnx import checker
 
     try:
-        checker.check_model(model.proto, full_check=True)
+        checker.check_model(model.proto, full_check=not any(inner_graphs(model.proto)))
     except (
         checker.ValidationError,
         onnx.shape_inference.InferenceError,

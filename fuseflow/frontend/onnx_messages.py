@@ -6,16 +6,19 @@ The lists must be constants when the graph is read: a bound list of edges, or wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fuseflow.frontend import spellings
 from fuseflow.frontend.edges import one_list, resolve
 from fuseflow.frontend.onnx_context import Rule, RuleContext
 from fuseflow.frontend.onnx_lazy import compact
 from fuseflow.frontend.onnx_scatter import scatter_each
+from fuseflow.frontend.spellings import IDENTITIES
 
 __all__ = ["MESSAGE_RULES"]
 
@@ -31,20 +34,22 @@ def _gather(c: RuleContext) -> str:
     chosen = _resolved(c, _indices(c), c.shape(c.node.input(0))[axis])
     if chosen.ndim == 0:
         return c.builder.select(c.value(0), axis, int(chosen))
-    return _take(c, chosen, axis)
+    return _take(c, c.value(0), chosen, axis)
 
 
 def _gather_nd(c: RuleContext) -> str:
-    """Choose whole coordinates of the first axis: the form that a mask of it is exported to."""
-    indices = _indices(c)
-    if c.node.attrs["batch_dims"] or indices.shape[-1] != 1:
-        raise c.error("only coordinates of the first axis can be chosen")
-    chosen = _resolved(c, indices[..., 0], c.shape(c.node.input(0))[0])
-    return _take(c, chosen, 0)
+    """Choose whole coordinates of the first axes, which count as one for this."""
+    indices, shape = _indices(c), c.shape(c.node.input(0))
+    if c.node.attrs["batch_dims"]:
+        raise c.error("batch_dims are not supported")
+    depth = indices.shape[-1]
+    columns = [_resolved(c, indices[..., d], shape[d]) for d in range(depth)]
+    chosen = np.ravel_multi_index(columns, shape[:depth])
+    x = c.builder.reshape(c.value(0), (math.prod(shape[:depth]), *shape[depth:]))
+    return _take(c, x, chosen, 0)
 
 
-def _take(c: RuleContext, chosen: npt.NDArray[np.int64], axis: int) -> str:
-    x = c.value(0)
+def _take(c: RuleContext, x: str, chosen: npt.NDArray[np.int64], axis: int) -> str:
     y = c.builder.gather(x, _constant(c, chosen.reshape(-1)), axis)
     return c.builder.reshape(y, c.shape(c.node.outputs[0]))
 
@@ -52,30 +57,35 @@ def _take(c: RuleContext, chosen: npt.NDArray[np.int64], axis: int) -> str:
 def _scatter_elements(c: RuleContext) -> str:
     base, reduction = c.known(0), c.node.attrs["reduction"]
     indices, updates = _indices(c), c.value(2)
-    axis = c.builder.dim(updates, c.node.attrs["axis"])
-    if base is None or reduction == "none":
-        return scatter_each(c, _resolved(c, indices, c.shape(c.node.input(0))[axis]), axis)
-    if reduction not in ("add", "max", "min"):
+    axis, shape = c.builder.dim(updates, c.node.attrs["axis"]), c.shape(c.node.input(0))
+    whole = (*shape[:axis], indices.shape[axis], *shape[axis + 1 :])
+    targets = one_list(indices, axis) if indices.shape == whole else None
+    if reduction == "none" or targets is None:
+        return scatter_each(c, _resolved(c, indices, shape[axis]), axis)
+    if reduction not in IDENTITIES:
         raise c.error(f'the reduction "{reduction}" is not supported')
-    expected = list(base.shape)
-    expected[axis] = indices.shape[axis]
-    if list(indices.shape) != expected:
-        raise c.error(f"its indices {list(indices.shape)} leave out parts of {list(base.shape)}")
-    targets = one_list(indices, axis)
-    if targets is None:
-        return scatter_each(c, _resolved(c, indices, base.shape[axis]), axis)
-    targets = _resolved(c, targets, base.shape[axis])
-    empty = _empty(c, base, axis, targets)
-    extent = base.shape[axis]
-    return c.builder.scatter(updates, _constant(c, targets), axis, extent, reduction, empty)
+    targets = _resolved(c, targets, shape[axis])
+    empty = None if base is None else _empty(base, reduction, axis, targets)
+    index, start = _constant(c, targets), IDENTITIES[reduction] if empty is None else empty
+    result = c.builder.scatter(updates, index, axis, shape[axis], reduction, start)
+    return result if empty is not None else _with_base(c, reduction, result)
 
 
-def _empty(c: RuleContext, base: Array, axis: int, targets: npt.NDArray[np.int64]) -> float:
+def _with_base(c: RuleContext, reduction: str, scattered: str) -> str:
+    """Combine what was scattered with what the base holds."""
+    base = c.known(0)
+    part = None if base is None else compact(base)
+    if part is not None and part.size == 1:
+        return spellings.scalar(c.builder, reduction, scattered, float(part.reshape(())))
+    return c.builder.map(reduction, scattered, c.value(0))
+
+
+def _empty(base: Array, reduction: str, axis: int, targets: npt.NDArray[np.int64]) -> float | None:
     """Return the number at the coordinates that are not scattered to.
 
-    At the others the base must hold what the reduction starts from.
+    None if that is not a single one, or if the base holds at the others what the reduction does not
+    start from.
     """
-    reduction = c.node.attrs["reduction"]
     rows = np.moveaxis(compact(base), axis, 0)
     rows = np.broadcast_to(rows, (base.shape[axis], *rows.shape[1:]))
     reached = np.zeros(len(rows), dtype=np.bool_)
@@ -83,11 +93,9 @@ def _empty(c: RuleContext, base: Array, axis: int, targets: npt.NDArray[np.int64
     neutral = {"add": rows == 0, "max": rows <= _LOWEST, "min": rows >= -_LOWEST}[reduction]
     rest = rows[~reached]
     if not neutral[reached].all() or (rest.size and (rest != rest.flat[0]).any()):
-        raise c.error("combining with what the base holds is not supported")
+        return None
     empty = float(rest.flat[0]) if rest.size else 0.0
-    if reduction == "add" and empty:
-        raise c.error(f"adding to a tensor of {empty:g} is not supported, only to zeros")
-    return empty
+    return None if reduction == "add" and empty else empty
 
 
 def _indices(c: RuleContext) -> Array:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from fuseflow.errors import Finding, ModelError
 from fuseflow.frontend.edges import is_edge_weight
-from fuseflow.frontend.location import unsupported
+from fuseflow.frontend.location import describe, locate, unsupported
+from fuseflow.frontend.onnx_graphs import subgraphs
 from fuseflow.frontend.onnx_source import Origins
 from fuseflow.ir.einsum import SourceLoc
 
@@ -91,7 +92,8 @@ class Unsupported:
 def require_supported(model: OnnxFile, rules: frozenset[str]) -> None:
     """Refuse a model with operators that are neither constant nor in `rules`, all at once.
 
-    Raises ModelError I001 with a finding for each such operator: how often it occurs and where.
+    Raises ModelError I001 with a finding for each such operator: how often it occurs and where;
+    I212 for control flow.
     """
     found = find_unsupported(model, rules)
     if found.findings:
@@ -104,10 +106,14 @@ def find_unsupported(model: OnnxFile, rules: frozenset[str]) -> Unsupported:
     bound, rows = set(_data_inputs(model)), tables(model)
     known = {*model.constants, *bound}
     refused: dict[str, list[SourceLoc]] = {}
+    control: list[Finding] = []
     places: set[int] = set()
     for place, node in enumerate(model.proto.graph.node):
         origin = origins.of(node)
-        if node.op_type in SHAPE_OF and _is_standard(node):
+        if any(subgraphs(node)):
+            control.append(_control_flow(origin.loc))
+            places.add(place)
+        elif node.op_type in SHAPE_OF and _is_standard(node):
             known.update(node.output)
         elif is_constant(node, known) and not is_lookup(node, rows, bound):
             known.update(node.output)
@@ -118,7 +124,13 @@ def find_unsupported(model: OnnxFile, rules: frozenset[str]) -> Unsupported:
             refused.setdefault(f"{domain}{node.op_type}", []).append(origin.loc)
             places.add(place)
     findings = [unsupported(what, where, rules) for what, where in sorted(refused.items())]
-    return Unsupported(tuple(findings), frozenset(places), frozenset(known))
+    return Unsupported((*control, *findings), frozenset(places), frozenset(known))
+
+
+def _control_flow(source: SourceLoc) -> Finding:
+    message = f"{source.op} in {describe(source)} runs a subgraph as computed values decide"
+    fix = "decide outside of the model, or choose elements with Where"
+    return Finding("I212 control-flow", message, locate(source), fix)
 
 
 def shape_that_follows(graph: onnx.GraphProto, name: str) -> str:
@@ -144,19 +156,6 @@ def _data_inputs(model: OnnxFile) -> Iterator[str]:
 def _declared_shape(value: onnx.ValueInfoProto) -> list[int | str]:
     dims = value.type.tensor_type.shape.dim
     return [dim.dim_param or int(dim.dim_value) for dim in dims]
-
-
-def _known_inputs(model: OnnxFile) -> Iterator[str]:
-    """Yield the inputs that no einsum computes with: integers, booleans and weights of edges."""
-    integers = [_shape(value) for value in model.inputs if not _is_float(value)]
-    for value in model.inputs:
-        if not _is_float(value) or is_edge_weight(_shape(value), integers):
-            yield value.name
-
-
-def _shape(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
-    dims = value.type.tensor_type.shape.dim
-    return tuple(dim.dim_value or dim.dim_param for dim in dims)
 
 
 def _is_standard(node: onnx.NodeProto) -> bool:

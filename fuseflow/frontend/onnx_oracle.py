@@ -28,7 +28,8 @@ _EVALUATOR = "the reference evaluator of onnx"
 def run_model(model: OnnxFile, inputs: Mapping[str, Array]) -> tuple[str, list[Array]]:
     """Return the name of the runtime and the outputs of the model, in its order.
 
-    Raises ModelError I218 if the runtime fails on the model.
+    What onnxruntime refuses to load, though it is a valid model, is evaluated by onnx. Raises
+    ModelError I218 if the runtime fails on the model.
     """
     if model.is_part:
         return _EVALUATOR, _evaluate(model, inputs)
@@ -43,8 +44,12 @@ def run_model(model: OnnxFile, inputs: Mapping[str, Array]) -> tuple[str, list[A
         session = onnxruntime.InferenceSession(
             str(model.path), options, providers=["CPUExecutionProvider"]
         )
-        return "onnxruntime", [np.asarray(output) for output in session.run(None, dict(inputs))]
     # The exceptions of the runtime share no class but this one.
+    except Exception as error:
+        reason = f"{_EVALUATOR}, as onnxruntime does not load the model: {first_line(error)}"
+        return reason, _evaluate(model, inputs)
+    try:
+        return "onnxruntime", [np.asarray(output) for output in session.run(None, dict(inputs))]
     except Exception as error:
         message = f"onnxruntime cannot run the model: {first_line(error)}"
         fix = "import it without reference outputs"

@@ -305,6 +305,23 @@ def _attention_scale(match: _Match) -> Sequence[OnnxNode] | None:
     )
 
 
+def _absorbed_minimum(match: _Match) -> Sequence[OnnxNode] | None:
+    """A maximum of updates and of their least one: the legacy exporter's base of a scatter."""
+    root = match.root
+    start = match.producer(root.input(0), "ScatterElements")
+    wide = match.producer(start.input(2), "Expand") if start else None
+    least = match.sum_with(wide.input(0), 0.0) if wide else None
+    minimum = match.producer(least, "ReduceMin") if least else None
+    if start is None or minimum is None or minimum.input(0) != root.input(2):
+        return None
+    lists = [match.live.known.get(node.input(1)) for node in (root, start)]
+    if lists[0] is None or lists[1] is None or not np.array_equal(lists[0], lists[1]):
+        return None
+    if _axes(match, minimum) or start.attrs != root.attrs or root.attrs["reduction"] != "max":
+        return None
+    return match.replaced(root.op, start.input(0), *root.inputs[1:], **root.attrs)
+
+
 def _linear(match: _Match) -> Sequence[OnnxNode] | None:
     """A linear layer whose weight the exporter transposed and renamed: transpose it back."""
     x, constant = match.root.inputs
@@ -344,6 +361,9 @@ def _parameter_names(match: _Match) -> Sequence[OnnxNode] | None:
     constants = [name for name in root.inputs if match.is_parameter(name)]
     if len(constants) != len(root.origin.parameters):
         return None
+    pairs = zip(root.origin.parameters, constants, strict=True)
+    if any(not _may_be(match.live, parameter, name) for parameter, name in pairs):
+        return None
     inputs = (
         _store(match.live, next(names), match.live.known[name])
         if match.is_parameter(name)
@@ -351,6 +371,12 @@ def _parameter_names(match: _Match) -> Sequence[OnnxNode] | None:
         for name in root.inputs
     )
     return match.replaced(root.op, *inputs, **root.attrs)
+
+
+def _may_be(live: LiveGraph, parameter: str, constant: str) -> bool:
+    """False if the parameter is there under its own name, and something else."""
+    known = live.known.get(parameter)
+    return known is None or np.array_equal(known, live.known[constant], equal_nan=True)
 
 
 def _store(live: LiveGraph, name: str, array: Array) -> str:
@@ -377,6 +403,7 @@ _PATTERNS: Mapping[str, tuple[_Pattern, ...]] = {
     "Mul": (_gelu, _silu, _spelled_affine, _parameter_names),
     "Reciprocal": (_rsqrt,),
     "RMSNormalization": (_parameter_names,),
+    "ScatterElements": (_absorbed_minimum,),
     "Sub": (_parameter_names,),
     "Where": (_nan_guard,),
 }

@@ -19,9 +19,10 @@ from fuseflow.errors import UsageError
 from fuseflow.frontend.builder import OpBuilder
 from fuseflow.frontend.lower import lower_to_einsums
 from fuseflow.frontend.onnx_context import RuleContext
+from fuseflow.frontend.onnx_control import has_control, unfold
 from fuseflow.frontend.onnx_fold import LiveGraph, fold
 from fuseflow.frontend.onnx_inputs import BoundInput, bind_inputs
-from fuseflow.frontend.onnx_load import OnnxFile, load_onnx
+from fuseflow.frontend.onnx_load import OnnxFile, check_model, load_onnx
 from fuseflow.frontend.onnx_operators import require_supported
 from fuseflow.frontend.onnx_oracle import run_model
 from fuseflow.frontend.onnx_partial import cut
@@ -62,9 +63,10 @@ def read_onnx(path: str | Path, options: ImportOptions) -> OpGraph:
     """
     _require_onnx()
     model = load_onnx(Path(path))
+    inputs = _unfolded_on(model, options)
     left_out = cut(model, _SUPPORTED) if options.partial else []
     require_supported(model, _SUPPORTED)
-    inputs = bind_inputs(model, options)
+    inputs = inputs or bind_inputs(model, options)
     arrays = {name: entry.array for name, entry in inputs.items()}
     live = fold(model, arrays)
     recognise(live, model.opset)
@@ -74,6 +76,16 @@ def read_onnx(path: str | Path, options: ImportOptions) -> OpGraph:
     _translate(context)
     _add_outputs(context.builder, model, context, arrays if options.reference else None)
     return context.builder.graph
+
+
+def _unfolded_on(model: OnnxFile, options: ImportOptions) -> dict[str, BoundInput]:
+    """Replace control flow, if there is any, as the data of the inputs decide; return these."""
+    if not has_control(model):
+        return {}
+    inputs = bind_inputs(model, options)
+    unfold(model, {name: entry.array for name, entry in inputs.items()})
+    check_model(model)
+    return inputs
 
 
 def _require_bounded(model: OnnxFile, live: LiveGraph) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fuseflow.frontend.builder import OpBuilder
 
-__all__ = ["attention", "einsum", "linear", "matmul", "scalar"]
+__all__ = ["IDENTITIES", "attention", "einsum", "linear", "matmul", "scalar"]
 
 
 def matmul(
@@ -108,6 +108,9 @@ SCALAR_FORMS = {
     ("min", True): "min_scalar",
     ("pow", False): "pow_scalar",
 }
+IDENTITIES = {"add": 0.0, "max": -math.inf, "min": math.inf}
+"""What each reduction that a scatter may have starts from."""
+
 NAMED_POWERS = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
 NEUTRAL = {"add": 0.0, "sub": 0.0, "mul": 1.0, "div": 1.0, "pow": 1.0}
 

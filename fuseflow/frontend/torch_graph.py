@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_program"]
 
-LOOKUPS = frozenset(("embedding",))
+LOOKUPS = frozenset(("embedding", "embedding_bag"))
 """Operators that are work for the machine even where everything they read is bound."""
 
 

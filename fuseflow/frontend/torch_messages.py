@@ -20,6 +20,7 @@ from fuseflow.frontend.torch_values import Known
 __all__ = ["DATA_OF", "MESSAGE_RULES"]
 
 DATA_OF: Mapping[str, tuple[str, ...]] = {
+    "embedding_bag": ("indices", "offsets", "per_sample_weights"),
     "index": ("indices",),
     "index_add": ("index", "self"),
     "index_select": ("index",),
@@ -29,6 +30,7 @@ DATA_OF: Mapping[str, tuple[str, ...]] = {
 """Arguments that a rule reads as data: known ones are handed over as `Known`."""
 
 UNBOUND = "its indices are computed from an input that is not bound"
+BAG_MODES = ("sum", "mean", "max")
 REDUCTIONS = {"sum": "add", "amax": "max", "amin": "min"}
 
 Array = npt.NDArray[Any]
@@ -136,6 +138,26 @@ def _base(call: Call) -> tuple[Array, float]:
     return array, float(array.flat[0]) if array.size else 0.0
 
 
+def _embedding_bag(call: Call) -> tuple[str, ...]:
+    """Reduce the rows of a table that each bag names; bag n starts at entry `offsets[n]`."""
+    b, table, ids = call.builder, call.tensor("weight"), _known(call, call.get("indices"))
+    chosen, starts = ids.array(), _known(call, call.get("offsets")).array()
+    bags = len(starts) - bool(call.get("include_last_offset", False))
+    bag_of = np.searchsorted(starts[:bags], np.arange(len(chosen)), side="right") - 1
+    kept = (bag_of >= 0) & (chosen != call.get("padding_idx", -1))
+    chosen, bag_of = chosen[kept], bag_of[kept]
+    weights = np.ones(len(chosen), dtype=np.float32)
+    if call.get("per_sample_weights") is not None:
+        weights = _known(call, call.get("per_sample_weights")).array()[kept]
+    if call.get("mode") == BAG_MODES.index("mean"):
+        weights = weights / np.maximum(np.bincount(bag_of, minlength=bags), 1)[bag_of]
+    x = b.gather(table, _constant(call, _resolved(call, chosen, b.shape(table)[0]), ids), 0)
+    if (weights != 1).any():
+        x = b.map("mul", x, b.constant(weights.reshape(-1, 1).astype(np.float32), ids.label))
+    op = "max" if call.get("mode") == BAG_MODES.index("max") else "add"
+    return (b.scatter(x, _constant(call, bag_of, ids), 0, bags, op),)
+
+
 def _known(call: Call, index: Any) -> Known:
     if not isinstance(index, Known):
         raise call.refusal(UNBOUND)
@@ -154,6 +176,7 @@ def _constant(call: Call, indices: npt.NDArray[np.int64], index: Known) -> str:
 
 
 MESSAGE_RULES: Mapping[str, Rule] = {
+    "embedding_bag": _embedding_bag,
     "index": _index,
     "index_add": _index_add,
     "index_select": _index_select,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from fuseflow.frontend.onnx_reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
@@ -30,7 +30,10 @@ def draw(*shape: int, seed: int = 0) -> npt.NDArray[np.float32]:
 
 @dataclass
 class SmallModel:
-    """A graph under construction; arrays are inputs or constants by the dict they are in."""
+    """A graph under construction; arrays are inputs or constants by the dict they are in.
+
+    `shapes` declares inputs other than their arrays are, and outputs that inference cannot tell.
+    """
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     inputs: dict[str, Array] = field(default_factory=dict)
@@ -62,7 +65,7 @@ class SmallModel:
             self.nodes,
             "small",
             inputs,
-            [helper.make_empty_tensor_value_info(name) for name in self.outputs],
+            [self._output(name) for name in self.outputs],
             [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
         )
         # Shape inference declares the outputs, as an exporter would.
@@ -71,8 +74,15 @@ class SmallModel:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
         declared = {value.name: value for value in inferred.graph.value_info}
         for value in model.graph.output:
+            if value.name in self.shapes:
+                continue
             value.CopyFrom(declared.get(value.name, _output(inferred, value.name)))
         return model
+
+    def _output(self, name: str) -> onnx.ValueInfoProto:
+        if name in self.shapes:
+            return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(self.shapes[name]))
+        return helper.make_empty_tensor_value_info(name)
 
     def save(self, folder: Path) -> Path:
         """Write the model and return its path."""

@@ -67,6 +67,6 @@ def export_module(
         )
     bindings = {}
     for name, tensor in zip(names, args, strict=True):
-        np.save(folder / f"{name}.npy", tensor.numpy())
+        np.save(folder / f"{name}.npy", tensor.to_dense().numpy())
         bindings[name] = str(folder / f"{name}.npy")
     return ExportedModel(path, bindings, dict(formats or {}))

@@ -91,20 +91,6 @@ def test_newer_ir_is_refused(tmp_path: Path) -> None:
     assert refusal(write(tmp_path, model)) == "I211 onnx-version"
 
 
-def test_all_subgraphs_are_reported_at_once(tmp_path: Path) -> None:
-    branch = helper.make_graph([], "branch", [], [])
-    model = product().proto()
-    for name in ("first", "second"):
-        node = helper.make_node(
-            "If", ["c"], [name], name=name, then_branch=branch, else_branch=branch
-        )
-        model.graph.node.append(node)
-    with pytest.raises(ModelError) as caught:
-        load_onnx(write(tmp_path, model))
-    assert caught.value.rule == "I212 control-flow"
-    assert [finding.where.node for finding in caught.value.findings] == ["first", "second"]
-
-
 def test_cyclic_graph_is_refused(tmp_path: Path) -> None:
     model = product().proto()
     model.graph.node.append(helper.make_node("Relu", ["b"], ["a"]))

@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch.utils._pytree import tree_leaves
 
-from fuseflow.errors import ModelError
 from fuseflow.frontend.onnx_reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.frontend.torch_import import import_torch
@@ -20,9 +19,6 @@ from fuseflow.ir.einsum import EinsumGraph
 from tests.models_matrix import MODELS, Example
 
 pytestmark = pytest.mark.slow
-
-# torch exports its EmbeddingBag as a loop over the bags.
-LOOPS = [name for name in MODELS if name.startswith("recommender")]
 
 
 def exported(example: Example, folder: Path) -> tuple[Path, dict[str, str]]:
@@ -52,19 +48,10 @@ def products(graph: EinsumGraph) -> list[int]:
     return sorted(math.prod(sizes[index] for index in op.indices) for op in work)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in LOOPS])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_the_same_work_from_its_file(name: str, tmp_path: Path) -> None:
     path, bindings = exported(MODELS[name], tmp_path)
     graph = import_onnx(path, ImportOptions(bindings=bindings, check=True))
     example = MODELS[name]
     direct = import_torch(example.module(), example.args, example.kwargs)
     assert products(graph) == products(direct) != []
-
-
-@pytest.mark.parametrize("name", LOOPS)
-def test_an_embedding_bag_is_refused_as_the_loop_that_it_was_exported_to(
-    name: str, tmp_path: Path
-) -> None:
-    path, bindings = exported(MODELS[name], tmp_path)
-    with pytest.raises(ModelError, match="Loop runs a subgraph"):
-        import_onnx(path, ImportOptions(bindings=bindings))
