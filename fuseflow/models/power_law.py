@@ -7,7 +7,8 @@ Every node first gets an edge (cover), then pairs are drawn by weight until the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from fuseflow.errors import Location, UsageError
 from fuseflow.models.draws import CounterStream
 from fuseflow.models.graphs import GraphData, graph_from_pairs
 
-__all__ = ["power_law_graph"]
+__all__ = ["NodeSampler", "Tuning", "fill", "power_law_graph", "tune_exponent"]
 
 _DEFAULT_EXPONENT = 0.5
 _STEEPEST_EXPONENT = 1.5
@@ -45,7 +46,8 @@ def power_law_graph(
                 "edges", entries, f"{nodes} nodes", f"{2 * nodes} edges are always enough"
             )
         return graph
-    return _tune(nodes, entries, seed, two_hops)
+    tuning = Tuning(nodes, entries, two_hops, entries * entries // nodes + entries)
+    return tune_exponent(lambda exponent: _draw_graph(nodes, entries, seed, exponent), tuning)
 
 
 def _require_counts(nodes: int, entries: int) -> None:
@@ -60,25 +62,37 @@ def _require_counts(nodes: int, entries: int) -> None:
         )
 
 
-def _tune(nodes: int, entries: int, seed: int, two_hops: int) -> GraphData:
-    """Bisect the exponent: a steeper one gives more paths of two edges."""
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What a graph is tuned to; `evenly` is about the least that such a graph can have."""
+
+    nodes: int
+    entries: int
+    two_hops: int
+    evenly: int
+
+
+def tune_exponent(draw: Callable[[float], GraphData | None], tuning: Tuning) -> GraphData:
+    """Bisect the exponent of a draw: a steeper one gives more paths of two edges.
+
+    `draw` makes a graph from an exponent, or None where the weights are so uneven that their few
+    heavy pairs are used up. Raises UsageError if the target is out of reach.
+    """
     low, high = 0.0, _STEEPEST_EXPONENT
     for _ in range(_TUNING_STEPS):
         middle = (low + high) / 2
-        graph = _draw_graph(nodes, entries, seed, middle)
-        if graph and abs(graph.two_hops - two_hops) <= _TUNING_TOLERANCE * two_hops:
+        graph = draw(middle)
+        if graph and abs(graph.two_hops - tuning.two_hops) <= _TUNING_TOLERANCE * tuning.two_hops:
             return graph
-        # No graph: the weights are so uneven that their few heavy pairs are used up.
-        if graph is None or graph.two_hops > two_hops:
+        if graph is None or graph.two_hops > tuning.two_hops:
             high = middle
         else:
             low = middle
-    evenly = entries * entries // nodes + entries
     raise _unreachable(
         "two_hops",
-        two_hops,
-        f"{nodes} nodes and {entries} edges",
-        f"the most even such graph has about {evenly}",
+        tuning.two_hops,
+        f"{tuning.nodes} nodes and {tuning.entries} edges",
+        f"the most even such graph has about {tuning.evenly}",
     )
 
 
@@ -93,9 +107,16 @@ def _unreachable(key: str, value: int, size: str, fix: str) -> UsageError:
 
 def _draw_graph(nodes: int, entries: int, seed: int, exponent: float) -> GraphData | None:
     """Draw one graph, or return None where cover or fill cannot end at that many entries."""
-    sampler = _NodeSampler(nodes, seed, exponent)
+    sampler = NodeSampler(nodes, seed, exponent)
     cover = _cover(nodes, seed, sampler)
-    keys = _fill(cover, entries // 2, nodes, sampler) if len(cover) <= entries // 2 else None
+
+    def draw(missing: int) -> Integers:
+        ends = sampler.draw(4 * missing + 64).reshape(-1, 2)
+        low, high = ends.min(axis=1), ends.max(axis=1)
+        found: Integers = (low * nodes + high)[low != high]
+        return found
+
+    keys = fill(cover, entries // 2, draw) if len(cover) <= entries // 2 else None
     if keys is None:
         return None
     low, high = keys // nodes, keys % nodes
@@ -104,29 +125,41 @@ def _draw_graph(nodes: int, entries: int, seed: int, exponent: float) -> GraphDa
     )
 
 
-class _NodeSampler:
-    """Draws nodes with probability in proportion to ((rank + 1/2) / n) ** -exponent."""
+class NodeSampler:
+    """Draws nodes with probability in proportion to ((rank + 1/2) / n) ** -exponent.
+
+    Samplers with the same `ranks` and seed rank the nodes alike; `pairs` names the stream of draws.
+    """
 
     __slots__ = ("_bounds", "_stream")
 
-    def __init__(self, nodes: int, seed: int, exponent: float) -> None:
-        ranks = CounterStream(seed, "powerlaw/ranks").order(nodes)
+    def __init__(
+        self,
+        nodes: int,
+        seed: int,
+        exponent: float,
+        ranks: str = "powerlaw/ranks",
+        pairs: str = "powerlaw/pairs",
+    ) -> None:
+        order = CounterStream(seed, ranks).order(nodes)
         # Whole numbers: a last-bit difference between math libraries must not move a draw.
-        weights = np.rint(((ranks + 0.5) / nodes) ** -exponent * 2**16)
+        weights = np.rint(((order + 0.5) / nodes) ** -exponent * 2**16)
         self._bounds = np.cumsum(weights)
-        self._stream = CounterStream(seed, "powerlaw/pairs")
+        self._stream = CounterStream(seed, pairs)
 
     def draw(self, count: int) -> Integers:
+        """Return `count` nodes, with repeats."""
         targets = np.floor(self._stream.fractions(count) * self._bounds[-1])
         drawn: Integers = np.searchsorted(self._bounds, targets, side="right").astype(np.int64)
         return drawn
 
     def draw_singly(self) -> Iterator[int]:
+        """Yield nodes for ever."""
         while True:
             yield from self.draw(_COVER_BATCH).tolist()
 
 
-def _cover(nodes: int, seed: int, sampler: _NodeSampler) -> Integers:
+def _cover(nodes: int, seed: int, sampler: NodeSampler) -> Integers:
     """Give every node an edge; return keys low * nodes + high, free of repeats."""
     isolated = [True] * nodes
     keys = []
@@ -139,15 +172,17 @@ def _cover(nodes: int, seed: int, sampler: _NodeSampler) -> Integers:
     return np.array(keys, dtype=np.int64)
 
 
-def _fill(keys: Integers, edges: int, nodes: int, sampler: _NodeSampler) -> Integers | None:
-    """Add drawn pairs, without loops and repeats, until there are `edges`; None if it stalls."""
+def fill(keys: Integers, count: int, draw: Callable[[int], Integers]) -> Integers | None:
+    """Add to distinct `keys` what is drawn, without repeats, until there are `count`.
+
+    `draw` gets the number of keys that are missing; it returns any number of keys. None if that
+    does not end.
+    """
     for _ in range(_FILL_ROUNDS):
-        if len(keys) == edges:
+        if len(keys) == count:
             return keys
-        ends = sampler.draw(4 * (edges - len(keys)) + 64).reshape(-1, 2)
-        low, high = ends.min(axis=1), ends.max(axis=1)
-        drawn = (low * nodes + high)[low != high]
-        keys = _first_occurrences(np.concatenate((keys, drawn)))[:edges]
+        drawn = draw(count - len(keys))
+        keys = _first_occurrences(np.concatenate((keys, drawn)))[:count]
     return None
 
 

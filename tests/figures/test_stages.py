@@ -7,6 +7,7 @@ import pytest
 
 from tools.figures.configs import CONFIGS, decoder_configs
 from tools.figures.graphs import GRAPHS, Kind
+from tools.figures.kernels import Workload
 from tools.figures.stages import (
     Matrix,
     Stage,
@@ -14,7 +15,7 @@ from tools.figures.stages import (
     kernel_floor,
     sparse_features,
 )
-from tools.figures.workloads import Decoder, GraphNetwork, Workload
+from tools.figures.workloads import Decoder, GraphNetwork
 
 
 def test_a_kernel_takes_as_long_as_its_longest_stage() -> None:

@@ -9,10 +9,18 @@ is the published behavior, and no budget forbids it.
 from __future__ import annotations
 
 import fnmatch
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["CONFIGS", "DECODERS", "Config", "decoder_configs"]
+__all__ = [
+    "CONFIGS",
+    "DECODERS",
+    "Config",
+    "attention_config",
+    "chain_configs",
+    "decoder_configs",
+]
 
 # Decoders of GPT-3 small; equal ones are simulated once.
 DECODERS = 12
@@ -31,6 +39,7 @@ class Config:
     kernels: int
     counts: tuple[tuple[str, int], ...] = ()
     single: tuple[tuple[str, int], ...] = ()
+    lanes: tuple[int, int] = (1, 1)
 
     def runs(self, ops: Sequence[str], *, one_projection: bool = False) -> int:
         """Return how often a kernel with these einsums runs."""
@@ -65,6 +74,14 @@ CONFIGS: Mapping[str, Mapping[str, Config]] = {
             _schedule(*(_NO_ACTIVATION.format(each, each) for each in ("layer1", "layer2"))),
             4,
         ),
+        "CS-global": Config(
+            "CS-global",
+            _schedule(
+                *(_NO_ACTIVATION.format(each, each) for each in ("layer1", "layer2")),
+                more='for glob("*linear*"), glob("*matmul") { iterate global; };',
+            ),
+            4,
+        ),
     },
     "graphsage": {
         "unfused": Config("unfused", _schedule(more=_ROW_WISE), 14),
@@ -79,13 +96,14 @@ CONFIGS: Mapping[str, Mapping[str, Config]] = {
 }
 
 
-def decoder_configs() -> Mapping[str, Config]:
+def decoder_configs(*, masked_first: bool = False) -> Mapping[str, Config]:
     """Return the configurations of GPT-3; `full` is for two decoders, the others for one.
 
     The projections run one after the other: their kernels are apart unless a feed-forward before
-    them is in the same group.
+    them is in the same group. Scores are formed densely before the mask is applied, unless
+    `masked_first` leaves the order to the compiler.
     """
-    first, second = _pieces(0), _pieces(1)
+    first, second = (_pieces(layer, masked_first=masked_first) for layer in (0, 1))
     others = (("*projection.key.*", 0), ("*projection.value.*", 0))
     every = (("*", DECODERS),)
     inner = (
@@ -96,20 +114,61 @@ def decoder_configs() -> Mapping[str, Config]:
     others_of_first = (("blocks.0.projection.key.*", 0), ("blocks.0.projection.value.*", 0))
     joined = f"{first[4]}, {', '.join(second[:3])}"
     full = _schedule(*first[:4], joined, *second[3:])
-    return {
-        "unfused": Config("unfused", _schedule(), 22, every, (*others, *every)),
-        "partial": Config("partial", _schedule(*first), 5, every, (*others, *every)),
-        "full": Config("full", full, 7, inner, (*others_of_first, *inner)),
-    }
+    partial = _schedule(*first)
+    suffix = ", masked-first" if masked_first else ""
+    configs = (
+        Config("unfused", _schedule(), 22, every, (*others, *every)),
+        Config(f"partial{suffix}", partial, 5, every, (*others, *every)),
+        Config(f"full{suffix}", full, 7, inner, (*others_of_first, *inner)),
+    )
+    return {config.name: config for config in configs[masked_first:]}
 
 
-def _pieces(layer: int) -> tuple[str, ...]:
-    """Return the groups of one decoder: three projections, attention, feed-forward."""
+def attention_config(name: str, lanes: tuple[int, int] = (1, 1), tile: int = 1) -> Config:
+    """Return attention as one kernel, with lanes over heads and over queries, or with tiles."""
+    directives = ["order i -> j -> k -> m;"]
+    directives += [
+        f"parallel {index} by {count};"
+        for index, count in zip(("i", "j"), lanes, strict=True)
+        if count > 1
+    ]
+    if tile > 1:
+        directives.append(f"block {', '.join(f'{index}:{tile}' for index in 'jkmn')};")
+    more = f'for glob("*") {{ {" ".join(directives)} }};'
+    return Config(name, _schedule('glob("*")', more=more), 1, lanes=lanes)
+
+
+# The paper's names of the loops of (A B) C, and those of the imported graph.
+_CHAIN_LOOPS = {"i": "i", "k": "j", "j": "k", "l": "m"}
+
+
+def chain_configs() -> Mapping[str, Config]:
+    """Return one configuration per loop order of (A B) C, all 24 of them."""
+    found = {}
+    for letters in itertools.permutations("ikjl"):
+        order = " -> ".join(_CHAIN_LOOPS[letter] for letter in letters)
+        more = f'for glob("*") {{ order only {order}; }};'
+        name = "".join(letters)
+        found[name] = Config(name, _schedule('glob("*")', more=more), 1)
+    return found
+
+
+# Indices of the two products of attention in either decoder: query, head, width, key. Queries come
+# first because what follows takes them one by one; with heads first it would wait for all of them.
+_ATTENTION_LOOPS = ("i -> k -> m -> p", "i -> r -> s -> p")
+
+
+def _pieces(layer: int, *, masked_first: bool) -> tuple[str, ...]:
+    """Return the groups of one decoder: three projections, attention, feed-forward.
+
+    All scores of a query are formed before any is masked if its keys are the innermost loop.
+    """
     path = f"blocks.{layer}"
+    order = "" if masked_first else f" {{ order {_ATTENTION_LOOPS[layer]}; }}"
     return (
         f'glob("{path}.projection.norm.*"), glob("{path}.projection.query.*")',
         f'glob("{path}.projection.key.*")',
         f'glob("{path}.projection.value.*")',
-        f'scope("{path}.attention")',
+        f'scope("{path}.attention"){order}',
         f'scope("{path}.feedforward")',
     )

@@ -74,7 +74,6 @@ class Row:
     two_hops: int | None = None
     digest: str = ""
     lanes: str = ""
-    tile: int | None = None
     kernels: tuple[KernelRow, ...] = ()
     kernels_expected: int = 0
     cycles: int = 0

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,20 +23,20 @@ from fuseflow.ir.tensor import LevelFormat
 from fuseflow.sim import Watch, simulate
 from tools.figures.cases import Case
 from tools.figures.graphs import WrongGraphError
+from tools.figures.kernels import Workload
 from tools.figures.rows import KernelRow, Row, Status
 from tools.figures.stages import kernel_floor
-from tools.figures.workloads import SEED, Loaded, Workload
+from tools.figures.workloads import SEED, Loaded
 
 __all__ = ["Runner", "blank_row", "is_current", "versions"]
 
 # What a floor may be undercut by: the tokens that start and end a kernel are counted generously.
 _TOLERANCE = 0.999
 
-TIMINGS: Mapping[str, TimingConfig] = {
+_TIMINGS: Mapping[str, TimingConfig] = {
     "comal": TimingConfig(),
     # Emptying an accumulator takes a cycle per entry.
-    "comal, drained": TimingConfig(costs=(NodeCost("spacc", flush_ii=1),)),
-    "native": TimingConfig(profile="native"),
+    "drained": TimingConfig(costs=(NodeCost("spacc", flush_ii=1),)),
 }
 
 
@@ -92,7 +94,7 @@ class Runner:
         started = time.perf_counter()
         program = fuse(loaded.graph, options)
         compile_ms = round(1000 * (time.perf_counter() - started), 1)
-        hardware = HardwareConfig(TIMINGS[case.timing], MemoryConfig(model=case.memory))
+        hardware = HardwareConfig(_TIMINGS[case.timing], MemoryConfig(model=case.memory))
         watch = Watch(progress=self._progress())
         report = simulate(program, hardware, check=True, watch=watch)
         row = replace(row, compile_ms=compile_ms, notes=tuple(program.notes))
@@ -131,13 +133,16 @@ def blank_row(case: Case) -> Row:
         timing=case.timing,
         status=Status.OK,
         kernels_expected=case.config.kernels,
+        lanes=" x ".join(map(str, case.config.lanes)),
         spec=_spec(case),
         versions=versions(),
     )
 
 
+@functools.cache
 def _spec(case: Case) -> str:
-    return hashlib.sha256(repr(case).encode()).hexdigest()[:16]
+    text = f"{case!r} {case.workload.expected()!r}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _counted(
@@ -146,7 +151,8 @@ def _counted(
     """Fill in sums over the kernels, each as often as it runs."""
     pairs = list(zip(program.kernels, report.kernels, strict=True))
     runs = [case.config.runs(graph.einsums) for graph, _ in pairs]
-    floors = [kernel_floor(loaded.stages, graph.einsums) for graph, _ in pairs]
+    lanes = math.prod(case.config.lanes)
+    floors = [kernel_floor(loaded.stages, graph.einsums, lanes) for graph, _ in pairs]
     single = None
     if case.config.single:
         single = sum(

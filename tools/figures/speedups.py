@@ -82,9 +82,7 @@ def _direction(quotient: float) -> int:
 
 def _is_comparable(row: Row) -> bool:
     """Return True where the input is what the paper ran, in size and storage."""
-    if ", X (D,C)" in row.input or "masked-first" in row.input:
-        return False
-    return row.kind in (Kind.REAL, Kind.EXACT_SYNTHETIC)
+    return row.kind in (Kind.REAL, Kind.EXACT_SYNTHETIC) and ", X (D,C)" not in row.input
 
 
 def _published_name(row: Row) -> str:

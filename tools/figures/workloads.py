@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.frontend.torch_import import import_torch
-from fuseflow.ir.einsum import EinsumGraph, Output
+from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.models import zoo
 from fuseflow.models.bigbird import bigbird_mask
 from fuseflow.models.case import ModelCase, seeded_torch
@@ -36,7 +36,7 @@ from tools.figures.stages import (
     sparse_features,
 )
 
-__all__ = ["Autoencoder", "Decoder", "GraphNetwork", "Loaded", "Workload"]
+__all__ = ["SEED", "Autoencoder", "Decoder", "GraphNetwork", "Loaded", "import_case"]
 
 HIDDEN = 16
 SEED = 0
@@ -92,7 +92,7 @@ class GraphNetwork:
         formats = {"x": "dense,dense", "*.weight": _COMPRESSED}
         if self.sparse_features:
             formats = {"x": _SPARSE_ROWS, "*.weight": _SPARSE_ROWS}
-        graph = _import(case, formats)
+        graph = import_case(case, formats)
         pattern = inputs.graph
         first, second = _stored(graph, "layer1."), _stored(graph, "layer2.")
         if self.sparse_features:
@@ -172,7 +172,7 @@ class Autoencoder:
                 "seed": str(SEED),
             },
         )
-        graph = _import(case, {"x": _COMPRESSED, "*.weight": _COMPRESSED})
+        graph = import_case(case, {"x": _COMPRESSED, "*.weight": _COMPRESSED})
         stages = self._stages(_stored(graph, "encoder."), _stored(graph, "decoder."))
         return Loaded(graph, stages, {"features": self.inputs})
 
@@ -184,8 +184,8 @@ class Autoencoder:
 class Decoder:
     """Decoders in the shape of GPT-3 small; `layers` are simulated, configs multiply them.
 
-    Scores are formed densely and then masked, as published, by making them a result as well;
-    `masked_first` leaves it to the compiler to form only those that the mask keeps.
+    Scores are formed densely and then masked, as published, unless `masked_first` leaves it to the
+    compiler to form only those that the mask keeps.
     """
 
     seq: int
@@ -206,8 +206,7 @@ class Decoder:
     @property
     def input(self) -> str:
         """Return the name of the input, as tables show it."""
-        suffix = ", masked-first" if self.masked_first else ""
-        return f"b{self.block} of S{self.seq}{suffix}"
+        return f"b{self.block} of S{self.seq}"
 
     @property
     def density(self) -> float:
@@ -226,21 +225,12 @@ class Decoder:
         del files
         names = ("seq", "dim", "heads", "ffn", "block", "layers")
         settings = {name: str(getattr(self, name)) for name in names}
-        graph = _import(zoo.build("gpt", {**settings, "seed": str(SEED)}), {})
-        if not self.masked_first:
-            for layer in range(self.layers):
-                value = graph.values[f"blocks.{layer}.attention.matmul"]
-                dims = tuple(range(len(value.shape)))
-                graph.outputs.append(Output(f"scores{layer}", value.name, dims, value.shape))
+        graph = import_case(zoo.build("gpt", {**settings, "seed": str(SEED)}), {})
         return Loaded(graph, self.expected())
 
 
-# A model on an input. `expected` gives the floors of its stages from extents and densities, before
-# anything is drawn.
-Workload = GraphNetwork | Autoencoder | Decoder
-
-
-def _import(case: ModelCase, formats: Mapping[str, str]) -> EinsumGraph:
+def import_case(case: ModelCase, formats: Mapping[str, str]) -> EinsumGraph:
+    """Import a model as a user would; `formats` win over those of the case."""
     return import_torch(
         case.module,
         case.args,
