@@ -8,8 +8,8 @@ from tests.figures.samples import a_row
 from tools.figures.cases import SIZES, cases_of
 from tools.figures.graphs import GRAPHS, Kind
 from tools.figures.rows import Row, Status
-from tools.figures.speedups import figure_12, published, speedup, verdict
-from tools.figures.tables import Table, to_csv, to_markdown
+from tools.figures.speedups import figure_12, published, verdict
+from tools.figures.tables import Table, speedup, to_csv, to_markdown
 
 
 def cells(table: Table, line: int) -> dict[str, str]:

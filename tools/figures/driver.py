@@ -19,11 +19,29 @@ from tools.figures.cases import FIGURES, SIZES, Case, cases_of
 from tools.figures.rows import Row, Status, load_rows, store_row
 from tools.figures.runner import Runner, blank_row, is_current
 from tools.figures.speedups import figure_12
+from tools.figures.sweeps import (
+    figure_4b,
+    figure_14,
+    figure_15,
+    figure_16a,
+    figure_16b,
+    figure_17,
+    figure_18,
+)
 from tools.figures.tables import to_csv, to_markdown
 
 __all__ = ["main", "make_tables"]
 
-_TABLES = (figure_12,)
+_TABLES = (
+    figure_4b,
+    figure_12,
+    figure_14,
+    figure_15,
+    figure_16a,
+    figure_16b,
+    figure_17,
+    figure_18,
+)
 # A case that ended so is tried again by the next run.
 _UNFINISHED = (Status.SKIPPED, Status.SKIPPED_BUDGET, Status.TIMEOUT)
 

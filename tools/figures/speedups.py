@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from tools.figures.graphs import Kind
 from tools.figures.paper import figure_12_speedups
 from tools.figures.rows import Row, Status
-from tools.figures.tables import Table, number, of_figure, ratio
+from tools.figures.tables import Table, number, of_figure, ratio, speedup, status
 
-__all__ = ["figure_12", "published", "speedup", "verdict"]
+__all__ = ["figure_12", "published", "verdict"]
 
 _AGREES = 1.25
 # Speed-ups this close to 1 have no direction.
@@ -45,13 +45,6 @@ def figure_12(rows: Sequence[Row]) -> Table:
     lines = tuple(_line(row, unfused.get(_key(row))) for row in chosen)
     notes = [note.format(single=_one_projection(chosen)) for note in _NOTES]
     return Table("fig12", "Figure 12: fusion granularity", _COLUMNS, lines, tuple(notes))
-
-
-def speedup(row: Row, base: Row | None) -> float | None:
-    """Return cycles of `base` over those of `row`; None unless both count."""
-    if base is None or {row.status, base.status} != {Status.OK} or not row.cycles:
-        return None
-    return base.cycles / row.cycles
 
 
 def published(row: Row) -> float | None:
@@ -104,12 +97,8 @@ def _line(row: Row, base: Row | None) -> tuple[str, ...]:
         f"{len(row.kernels)}", number(row.cycles), number(row.floor), ratio(row.ratio),
         ratio(ours), ratio(published(row)), verdict(row, ours), number(row.flops),
         number(row.bytes), number(row.bytes_artifact),
-        "-" if row.max_rel_error is None else f"{row.max_rel_error:.1g}", _status(row),
+        "-" if row.max_rel_error is None else f"{row.max_rel_error:.1g}", status(row),
     )  # fmt: skip
-
-
-def _status(row: Row) -> str:
-    return f"{row.status}: {row.reason}" if row.reason else str(row.status)
 
 
 def _one_projection(rows: Sequence[Row]) -> str:

@@ -8,9 +8,18 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tools.figures.rows import Row
+from tools.figures.rows import Row, Status
 
-__all__ = ["Table", "number", "of_figure", "ratio", "to_csv", "to_markdown"]
+__all__ = [
+    "Table",
+    "number",
+    "of_figure",
+    "ratio",
+    "speedup",
+    "status",
+    "to_csv",
+    "to_markdown",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,18 @@ def ratio(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def speedup(row: Row, base: Row | None) -> float | None:
+    """Return cycles of `base` over those of `row`; None unless both count."""
+    if base is None or {row.status, base.status} != {Status.OK} or not row.cycles:
+        return None
+    return base.cycles / row.cycles
+
+
+def status(row: Row) -> str:
+    """Return what became of a row, and why."""
+    return f"{row.status}: {row.reason}" if row.reason else str(row.status)
 
 
 def to_markdown(table: Table) -> str:

@@ -24,6 +24,7 @@ from fuseflow.models.case import ModelCase, seeded_torch
 from fuseflow.models.graph_inputs import GraphInputs, graph_case
 from fuseflow.models.options import GraphModelSettings
 from tools.figures.graphs import GraphSpec, Kind, load_graph
+from tools.figures.grow import grow, small_inputs
 from tools.figures.stages import (
     GraphCounts,
     Matrix,
@@ -40,6 +41,8 @@ __all__ = ["SEED", "Autoencoder", "Decoder", "GraphNetwork", "Loaded", "import_c
 
 HIDDEN = 16
 SEED = 0
+# Graphs up to here are imported as they are, larger ones traced small.
+DENSE_NODES = 4096
 _COMPRESSED = "compressed,compressed"
 _SPARSE_ROWS = "dense,compressed"
 
@@ -88,11 +91,14 @@ class GraphNetwork:
     def load(self, files: Mapping[str, Path]) -> Loaded:
         """Import the network with real or drawn data; raises what `load_graph` raises."""
         inputs = load_graph(self.spec, files)
-        case = self._case(inputs)
+        is_large = inputs.graph.nodes > DENSE_NODES
+        case = self._case(small_inputs(inputs) if is_large else inputs)
         formats = {"x": "dense,dense", "*.weight": _COMPRESSED}
         if self.sparse_features:
             formats = {"x": _SPARSE_ROWS, "*.weight": _SPARSE_ROWS}
         graph = import_case(case, formats)
+        if is_large:
+            grow(graph, case, inputs)
         pattern = inputs.graph
         first, second = _stored(graph, "layer1."), _stored(graph, "layer2.")
         if self.sparse_features:
