@@ -5,44 +5,41 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.bundles cimport (
-    BUNDLE_LENGTH, BUNDLE_LISTS, BUNDLE_VALUES, STRIDE, Span, begin_span, close_marks, cut_span,
-    drop_span, fill_range, fire_span, forward_span, new_marks, outer_in_time, send_span, sent_span,
-    span_of,
+    BUNDLE_LENGTH, BUNDLE_LISTS, BUNDLE_TOKENS, BUNDLE_VALUES, STRIDE, Span, are_below, begin_span,
+    close_marks, cut_span, delay_span, drop_span, end_span, fill_range, fire_span, forward_span,
+    list_length, list_stop, new_marks, retire_outer, sees_outer, send_span, send_span_ints,
+    sent_span, span_of,
 )
-from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, CTL_DONE, CTL_STOP, INTS, RANGE, Chan, Entry, Mark, behind_head, block_space,
-    entry_int, head_entry, head_int, head_stamp, remove_ctl, remove_values, values_left,
+    CTL_DONE, CTL_STOP, INTS, RANGE, Chan, Entry, Mark, absent_at_head, behind_head, block_space,
+    entry_int, head_entry, head_int, head_stamp, is_missing, remove_ctl, remove_values,
+    values_left,
 )
+from fuseflow.sim.engine.runs cimport affine_times
 from fuseflow.sim.engine.states cimport DENSE, COMPRESSED, LocateState, ScanState
-from fuseflow.sim.engine.unit cimport Unit
+from fuseflow.sim.engine.unit cimport Unit, arrive
 
 
 cdef bint bundle_fibers(Unit* u, ScanState* s) noexcept nogil:
-    """Send the fibers of as many references as keep the unit busy; False if that is none.
-
-    A list ends the bundle if its stop, or the first reference behind it, has to be waited for.
-    """
+    """Send the fibers of as many references as can be taken; False if that is none."""
     cdef Chan* c = u.inputs[0]
+    cdef Chan* owner = u.outputs[0] if u.outputs[0] is not NULL else u.outputs[1]
     cdef Span span
-    cdef int64_t start = u.clock, clock, stop_stamp, n, at = 0
+    cdef int64_t stop_stamp, n, at = 0, clock
     cdef uint8_t stop
     span.lists = 0
     span.values = 0
+    span.t = affine_times(u.clock, u.ii)
     clock = u.clock
-    while span.lists < BUNDLE_LISTS and values_left(c) and head_entry(c).kind != ABSENT:
-        if head_stamp(c) > clock:
-            if span.lists:
-                break
-            clock = head_stamp(c)
-            start = clock
+    while span.lists < BUNDLE_LISTS and values_left(c) and not absent_at_head(c):
         n = _fiber(s, c, &at)
         if n < 0 or n > BUNDLE_LENGTH or span.values + n > BUNDLE_VALUES:
             break
-        if not behind_head(c, &stop, &stop_stamp) or stop_stamp > clock + n * u.ii:
+        if not behind_head(c, &stop, &stop_stamp):
             break
         if stop == CTL_DONE or (stop & CTL_STOP and stop >> 3 & 7):
             break
+        clock = _time_list(&span, owner, clock, head_stamp(c), stop_stamp, n, u.ii)
         remove_values(c, 1)
         if stop & CTL_STOP:
             remove_ctl(c)
@@ -50,16 +47,50 @@ cdef bint bundle_fibers(Unit* u, ScanState* s) noexcept nogil:
         else:
             stop = CTL_STOP
         _add_list(s, &span, at, n, stop)
-        clock += (n + 1) * u.ii
     if span.lists == 0:
         return False
-    span.first = start
-    span.slope = u.ii
     u.clock = clock
     u.busy += (span.values + span.lists) * u.ii
     _count_reads(u, s, &span)
     _send_fibers(u, s, &span)
     return True
+
+
+cdef inline int64_t _time_list(Span* span, Chan* owner, int64_t clock, int64_t stamp,
+                               int64_t stop_stamp, int64_t n, int64_t ii) noexcept nogil:
+    """Append the times of a list: its reference comes at `stamp`, the token behind that later on.
+
+    Times are affine until something has to be waited for; returns the clock behind the list.
+    """
+    cdef int64_t at = span.values + span.lists
+    cdef int64_t start = max(clock, stamp)
+    cdef int64_t end = max(start + n * ii, stop_stamp)
+    if not span.t.explicit:
+        if at == 0:
+            span.t.first = start
+        elif start > clock:
+            _be_explicit(span, owner, at, ii)
+        if end > start + n * ii and (at + n > 0 or span.t.explicit):
+            _be_explicit(span, owner, at, ii)
+        elif at + n == 0:
+            span.t.first = end
+    if span.t.explicit:
+        fill_range(span.t.stamps + at, start, ii, n)
+        span.t.stamps[at + n] = end
+    return end + ii
+
+
+cdef void _be_explicit(Span* span, Chan* owner, int64_t n, int64_t ii) noexcept nogil:
+    """Give the first n times, which are affine, an array with room for a whole bundle."""
+    cdef int64_t first = span.t.first
+    if span.t.explicit:
+        return
+    span.t.stamps = <int64_t*> block_space(owner, (BUNDLE_TOKENS + STRIDE) * sizeof(int64_t))
+    span.t.block = owner.current
+    span.t.explicit = True
+    span.t.strict = ii >= 1
+    span.t.slope = 0
+    fill_range(span.t.stamps, first, ii, n)
 
 
 cdef inline int64_t _fiber(ScanState* s, Chan* c, int64_t* at) noexcept nogil:
@@ -146,7 +177,7 @@ cdef void _send_coordinates(ScanState* s, Chan* c, Span* span, bint joined) noex
         _copy_list(place + done, s.coordinates + s.places[i], n, s.stored - s.places[i])
         done += n
         n = s.marks[i].n
-    _send_array(c, place, c.current, span)
+    send_span_ints(c, place, NULL, c.current, span)
 
 
 cdef inline void _copy_list(int64_t* place, const int64_t* source, int64_t n,
@@ -178,68 +209,52 @@ cdef void _send_positions(ScanState* s, Chan* c, Span* span, bint joined) noexce
         fill_range(place + done, s.places[i], 1, n)
         done += n
         n = s.marks[i].n
-    _send_array(c, place, c.current, span)
-
-
-cdef void _send_array(Chan* c, int64_t* ints, Block* block, Span* span) noexcept nogil:
-    cdef Entry* e = send_span(c, INTS, span)
-    e.data.ints = ints
-    e.step = 0
-    sent_span(c, e, span, block)
+    send_span_ints(c, place, NULL, c.current, span)
 
 
 cdef bint bundle_children(Unit* u, LocateState* s) noexcept nogil:
-    """Locate the lists of a bundle below their parents, as many as these are there in time."""
+    """Locate the lists of a bundle below their parents, as many as find these."""
     cdef Chan* c = u.inputs[0]
     cdef Chan* parent = u.inputs[1]
     cdef Span span
     cdef Entry* e
-    cdef int64_t clock, n, i, done = 0, origin
+    cdef int64_t n, i, behind, done = 0, latest = 0, origin
     cdef int32_t lists = 0
-    cdef uint8_t stop
     cdef int64_t* place
-    if parent is NULL or u.n_in > 2 or u.outputs[1] is NULL or values_left(parent) == 0:
-        return False
-    if not span_of(c, &span) or not begin_span(u, &span, head_stamp(parent)):
+    if parent is NULL or u.n_in > 2 or u.outputs[1] is NULL or not span_of(c, &span):
         return False
     e = head_entry(c)
-    if e.kind == ABSENT or not _are_coordinates(e, span.values, s.size):
+    if not sees_outer(parent, span.ctl, False, &behind) or not _are_coordinates(e, &span, s.size):
         return False
+    begin_span(u, &span, head_stamp(parent))
     place = <int64_t*> block_space(u.outputs[1], span.values * sizeof(int64_t))
-    clock = span.first
-    n = span.n
-    stop = span.ctl
-    while lists < span.lists:
-        if not outer_in_time(parent, clock, clock + n * span.slope, stop, False):
-            break
+    while lists < span.lists and sees_outer(parent, list_stop(&span, lists), False, &behind):
+        n = list_length(&span, lists)
         origin = head_int(parent) * s.parent_stride + s.base
         for i in range(n):
             place[done + i] = origin + entry_int(e, done + i) * s.stride
-        remove_values(parent, 1)
-        if stop & 7:
-            remove_ctl(parent)
+        delay_span(u, &span, done + lists, max(head_stamp(parent), latest))
+        # The stop leaves before the parent's stop is waited for.
+        latest = behind + u.ii
+        retire_outer(parent, list_stop(&span, lists))
         done += n
-        clock += (n + 1) * span.slope
-        if lists + 1 < span.lists:
-            n = span.marks[lists].n
-            stop = <uint8_t> span.marks[lists].ctl
         lists += 1
-    if lists == 0:
-        return False
-    cut_span(&span, lists, done)
-    u.clock = clock - span.slope + u.ii
-    u.busy += u.ii * (done + lists)
-    _send_array(u.outputs[1], place, u.outputs[1].current, &span)
+    cut_span(&span, lists)
+    end_span(u, &span)
+    arrive(u, latest)
+    send_span_ints(u.outputs[1], place, NULL, u.outputs[1].current, &span)
     forward_span(u.outputs[0], e, &span)
     drop_span(c, &span)
     return True
 
 
-cdef bint _are_coordinates(Entry* e, int64_t n, int64_t size) noexcept nogil:
-    """Whether n values are below the size of a level."""
+cdef bint _are_coordinates(Entry* e, Span* span, int64_t size) noexcept nogil:
+    """Whether all values of a span are below the size of a level."""
     cdef int64_t i
-    for i in range(n):
-        if not 0 <= entry_int(e, i) < size:
+    if e.kind == INTS and e.holes is NULL:
+        return are_below(e.data.ints, span.values, size)
+    for i in range(span.values):
+        if is_missing(e, i) or not 0 <= entry_int(e, i) < size:
             return False
     return True
 
@@ -254,15 +269,14 @@ cdef bint bundle_locations(Unit* u, LocateState* s) noexcept nogil:
     if u.inputs[1] is not NULL or u.n_in > 2 or not span_of(c, &span):
         return False
     e = head_entry(c)
-    if e.kind == ABSENT or not _are_coordinates(e, span.values, s.size):
+    if not _are_coordinates(e, &span, s.size):
         return False
-    if not fire_span(u, &span, u.ii):
-        return False
+    fire_span(u, &span, u.ii)
     if u.outputs[1] is not NULL:
         place = <int64_t*> block_space(u.outputs[1], span.values * sizeof(int64_t))
         for i in range(span.values):
             place[i] = entry_int(e, i) * s.stride + s.base
-        _send_array(u.outputs[1], place, u.outputs[1].current, &span)
+        send_span_ints(u.outputs[1], place, NULL, u.outputs[1].current, &span)
     forward_span(u.outputs[0], e, &span)
     drop_span(c, &span)
     return True

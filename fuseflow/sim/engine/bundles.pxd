@@ -2,15 +2,14 @@
 """Bundles: several lists in one entry, for units that treat all tokens alike (see ring.pxd, Mark).
 
 A `Span` is the part of the bundle at the head of a channel that a rule works on: whole lists, from
-the first one on.
+the first one on. Its times are those of all tokens, values and stops, one after the other.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fuseflow.sim.engine.pool cimport Block
-from fuseflow.sim.engine.ring cimport (
-    ABSENT, CTL_STOP, Chan, Entry, Mark, behind_head, head_entry, head_stamp, values_left,
-)
+from fuseflow.sim.engine.ring cimport Chan, Entry, Mark
+from fuseflow.sim.engine.runs cimport Times
 from fuseflow.sim.engine.unit cimport Unit
 
 
@@ -18,6 +17,7 @@ cdef enum:
     BUNDLE_VALUES = 512  # a bundle under construction ends at so many values
     BUNDLE_LISTS = 128  # or at so many lists
     BUNDLE_LENGTH = 32  # longer lists are faster as entries of their own
+    BUNDLE_TOKENS = 640  # values and stops
     STRIDE = 8  # lists are filled in strides, which may write so far beyond their end
 
 
@@ -29,43 +29,47 @@ cdef struct Span:
     bint whole  # all lists of a bundle that nobody has begun to read
     Mark* marks  # of the lists but the first
     Block* block  # of the marks
-    int64_t first  # stamp of the first token
-    int64_t slope
+    Times t
 
 
 cdef bint span_of(Chan* c, Span* s) noexcept nogil
 cdef bint common_span(Span* a, Span* b) noexcept nogil
-cdef bint fire_span(Unit* u, Span* s, int64_t cost) noexcept nogil
-cdef bint begin_span(Unit* u, Span* s, int64_t arrival) noexcept nogil
+cdef void cut_span(Span* s, int32_t lists) noexcept nogil
+cdef void fire_span(Unit* u, Span* s, int64_t cost) noexcept nogil
+cdef void begin_span(Unit* u, Span* s, int64_t arrival) noexcept nogil
+cdef void end_span(Unit* u, Span* s) noexcept nogil
+cdef bint sees_outer(Chan* outer, uint8_t stop, bint lookahead, int64_t* behind) noexcept nogil
+cdef void retire_outer(Chan* outer, uint8_t stop) noexcept nogil
+cdef void delay_span(Unit* u, Span* s, int64_t at, int64_t stamp) noexcept nogil
+cdef int64_t start_of(Span* s, int64_t at, int64_t n, int64_t cost) noexcept nogil
 cdef Entry* send_span(Chan* c, uint8_t kind, Span* s) noexcept nogil
 cdef void sent_span(Chan* c, Entry* e, Span* s, Block* block) noexcept nogil
 cdef void drop_span(Chan* c, Span* s) noexcept nogil
 cdef void forward_span(Chan* c, Entry* source, Span* s) noexcept nogil
+cdef void send_span_ints(Chan* c, int64_t* ints, const uint8_t* holes, Block* block,
+                         Span* s) noexcept nogil
+cdef void send_span_numbers(Chan* c, const float* numbers, int64_t step, const uint8_t* holes,
+                            Block* block, Span* s) noexcept nogil
 cdef Mark* new_marks(Chan* c, int32_t lists) noexcept nogil
 cdef void close_marks(Mark* marks, Span* s) noexcept nogil
 
 
-cdef inline bint outer_in_time(Chan* outer, int64_t begin, int64_t end, uint8_t stop,
-                               bint lookahead) noexcept nogil:
-    """Whether the outer stream has an element at `begin` and at `end` what a stop asks for."""
-    cdef uint8_t behind
-    cdef int64_t stamp
-    if values_left(outer) == 0 or head_entry(outer).kind == ABSENT or head_stamp(outer) > begin:
-        return False
-    if not lookahead and not stop & 7:
-        return True
-    if not behind_head(outer, &behind, &stamp) or stamp > end:
-        return False
-    if stop & 7:
-        return behind == stop - 1
-    return not behind & CTL_STOP
+cdef inline int32_t list_length(Span* s, int32_t list) noexcept nogil:
+    """Return how many values a list of the span has."""
+    return s.marks[list - 1].n if list else s.n
 
 
-cdef inline void cut_span(Span* s, int32_t lists, int64_t values) noexcept nogil:
-    """Keep the first lists of a span."""
-    s.whole = s.whole and lists == s.lists
-    s.lists = lists
-    s.values = values
+cdef inline uint8_t list_stop(Span* s, int32_t list) noexcept nogil:
+    """Return the stop of a list of the span."""
+    return <uint8_t> s.marks[list - 1].ctl if list else s.ctl
+
+
+cdef inline bint are_below(const int64_t* ints, int64_t n, int64_t bound) noexcept nogil:
+    """Whether n integers are in 0 .. bound - 1."""
+    cdef int64_t i, bits = 0
+    for i in range(n):
+        bits |= ints[i] | (bound - 1 - ints[i])
+    return bits >= 0
 
 
 cdef inline void fill_range(int64_t* place, int64_t first, int64_t step, int64_t n) noexcept nogil:

@@ -6,11 +6,12 @@ from libc.string cimport memcpy
 
 from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, AFFINE, CTL_VALUE, INTS, NO_MORE, NUMBERS, RANGE, REST, WHOLE, Bundle, Chan, Entry,
-    Mark,
-    block_space, check_stop, check_value, head_entry, new_entry, next_list, record_run,
-    record_token, remove_entry,
+    ABSENT, CTL_STOP, CTL_VALUE, INTS, NO_MORE, NUMBERS, WHOLE, Bundle, Chan, Entry,
+    Mark, absent_at_head, behind_head, block_space, check_stop, check_value, entry_stamp,
+    head_entry, head_stamp, is_held, new_entry, next_list, record_run, record_token, remove_ctl,
+    remove_entry, remove_values, skip_lists, values_left,
 )
+from fuseflow.sim.engine.runs cimport Times, arrivals, fire_all, raise_times, set_stamps, time_of
 from fuseflow.sim.engine.unit cimport Unit
 
 
@@ -24,10 +25,9 @@ cdef bint span_of(Chan* c, Span* s) noexcept nogil:
         return False
     s.n = e.n
     s.ctl = e.ctl
-    s.marks = <Mark*> e.stamps
-    s.block = e.stamp_block
-    s.first = e.first
-    s.slope = e.slope
+    s.marks = e.marks
+    s.block = e.mark_block
+    s.t = arrivals(c)
     s.whole = e.more == WHOLE
     s.lists = 1 + s.marks.lists
     s.values = e.n + s.marks.values
@@ -36,54 +36,99 @@ cdef bint span_of(Chan* c, Span* s) noexcept nogil:
 
 cdef bint common_span(Span* a, Span* b) noexcept nogil:
     """Cut two spans to the lists that they share; False if not even the first one is the same."""
-    cdef int32_t lists, i
-    cdef int64_t values
+    cdef int32_t lists
     if a.n != b.n or a.ctl != b.ctl:
         return False
     if a.marks is b.marks and a.lists == b.lists:
         return True
     lists = 1
-    values = a.n
     while lists < min(a.lists, b.lists):
-        i = lists - 1
-        if a.marks[i].n != b.marks[i].n or a.marks[i].ctl != b.marks[i].ctl:
+        if (a.marks[lists - 1].n != b.marks[lists - 1].n
+                or a.marks[lists - 1].ctl != b.marks[lists - 1].ctl):
             break
-        values += a.marks[i].n
         lists += 1
-    a.whole = a.whole and lists == a.lists
-    b.whole = b.whole and lists == b.lists
-    a.lists = lists
-    b.lists = lists
-    a.values = values
-    b.values = values
+    cut_span(a, lists)
+    cut_span(b, lists)
     return True
 
 
-cdef bint fire_span(Unit* u, Span* s, int64_t cost) noexcept nogil:
-    """Fire once per token: the span's stamps become the times of firing.
+cdef void cut_span(Span* s, int32_t lists) noexcept nogil:
+    """Keep the first lists of a span."""
+    if lists < s.lists:
+        s.values -= s.marks[lists - 1].values - _values_behind(s)
+        s.lists = lists
+        s.whole = False
 
-    False if these are not affine: the rule by lists must take over.
+
+cdef inline int64_t _values_behind(Span* s) noexcept nogil:
+    """Return how many values the bundle has behind the lists of the span."""
+    return s.marks[s.lists - 1].values
+
+
+cdef inline int64_t _tokens(Span* s) noexcept nogil:
+    return s.values + s.lists
+
+
+cdef void fire_span(Unit* u, Span* s, int64_t cost) noexcept nogil:
+    """Fire once per token: the span's times become those of firing."""
+    fire_all(u, &s.t, cost, u.clock, _tokens(s))
+    u.clock = time_of(&s.t, _tokens(s) - 1) + cost
+    u.busy += cost * _tokens(s)
+
+
+cdef void begin_span(Unit* u, Span* s, int64_t arrival) noexcept nogil:
+    """Like `fire_span` with a further arrival before the first token; `end_span` sets the clock."""
+    fire_all(u, &s.t, u.ii, max(u.clock, arrival), _tokens(s))
+
+
+cdef void end_span(Unit* u, Span* s) noexcept nogil:
+    """Let the time of all tokens of a span pass."""
+    u.clock = time_of(&s.t, _tokens(s) - 1) + u.ii
+    u.busy += u.ii * _tokens(s)
+
+
+cdef bint sees_outer(Chan* outer, uint8_t stop, bint lookahead, int64_t* behind) noexcept nogil:
+    """Whether the element of an outer stream is there that ends with an inner stop.
+
+    Tells when the outer stop behind it comes, or any token if there is lookahead; 0 if that does
+    not matter. False if the rule by tokens must decide.
     """
-    cdef int64_t tokens = s.values + s.lists
-    if s.slope <= cost:
-        if u.clock > s.first:
-            s.first = u.clock
-        s.slope = cost
-    elif u.clock > s.first:
+    cdef uint8_t ctl
+    behind[0] = 0
+    if values_left(outer) == 0 or absent_at_head(outer):
         return False
-    u.clock = s.first + s.slope * (tokens - 1) + cost
-    u.busy += cost * tokens
-    return True
-
-
-cdef bint begin_span(Unit* u, Span* s, int64_t arrival) noexcept nogil:
-    """Like `fire_span` with a further arrival before the first token; the clock stays."""
-    cdef int64_t clock = max(u.clock, arrival)
-    if s.slope <= u.ii:
-        s.first = max(clock, s.first)
-        s.slope = u.ii
+    if not lookahead and not stop & 7:
         return True
-    return clock <= s.first
+    if not behind_head(outer, &ctl, behind):
+        return False
+    return ctl == stop - 1 if stop & 7 else not ctl & CTL_STOP
+
+
+cdef void retire_outer(Chan* outer, uint8_t stop) noexcept nogil:
+    """Retire the element of an outer stream that ends with an inner stop, with its own stop."""
+    remove_values(outer, 1)
+    if stop & 7:
+        remove_ctl(outer)
+
+
+cdef void delay_span(Unit* u, Span* s, int64_t at, int64_t stamp) noexcept nogil:
+    """Let token `at` of a span, and with it those behind it, be fired at a stamp or later."""
+    raise_times(u, &s.t, at, stamp, u.ii, _tokens(s))
+
+
+cdef int64_t start_of(Span* s, int64_t at, int64_t n, int64_t cost) noexcept nogil:
+    """Return when n tokens from `at` on, of some cost each, can begin so as never to wait."""
+    cdef Times* t = &s.t
+    cdef int64_t i, latest
+    if not t.explicit:
+        latest = time_of(t, at)
+        return latest + (t.slope - cost) * (n - 1) if t.slope > cost else latest
+    if t.strict and cost <= 1:
+        return time_of(t, at + n - 1) - cost * (n - 1)
+    latest = time_of(t, at)
+    for i in range(1, n):
+        latest = max(latest, time_of(t, at + i) - cost * i)
+    return latest
 
 
 cdef Mark* new_marks(Chan* c, int32_t lists) noexcept nogil:
@@ -129,31 +174,25 @@ cdef Entry* send_span(Chan* c, uint8_t kind, Span* s) noexcept nogil:
     e.n = s.n
     e.kind = kind
     e.ctl = s.ctl
-    e.explicit = AFFINE
     e.more = WHOLE if s.lists > 1 else NO_MORE
-    e.stamps = <int64_t*> marks
-    e.first = s.first + 1
-    e.slope = s.slope
-    e.ctl_stamp = e.first + e.slope * e.n
-    e.stamp_block = NULL
+    e.marks = marks
+    set_stamps(e, &s.t, 1)
+    e.ctl_stamp = entry_stamp(e, e.n)
     if s.lists > 1:
-        e.stamp_block = block
+        e.mark_block = block
         block.refs += 1
     return e
 
 
 cdef void sent_span(Chan* c, Entry* e, Span* s, Block* block) noexcept nogil:
     """Account for a bundle that was appended and whose payload lies in `block`."""
-    cdef Bundle* head = <Bundle*> e.stamps - 1
+    cdef Bundle* head = <Bundle*> e.marks - 1
     e.block = block
     if block is not NULL:
         block.refs += 1
-    if block is not NULL or e.stamp_block is not NULL:
+    if is_held(e):
         c.held += s.values
-    if e.kind == ABSENT:
-        c.missing += s.values
-    else:
-        c.values += s.values
+    _count_values(c, e, s.values)
     c.stops += s.lists
     if c.depth >= 0:
         if s.lists > 1 and head.top < c.depth - 1 and not c.closed:
@@ -164,9 +203,18 @@ cdef void sent_span(Chan* c, Entry* e, Span* s, Block* block) noexcept nogil:
         _record_lists(c, e, s)
 
 
+cdef inline void _count_values(Chan* c, Entry* e, int64_t n) noexcept nogil:
+    cdef int64_t i, missing = n if e.kind == ABSENT else 0
+    if e.holes is not NULL:
+        for i in range(n):
+            missing += e.holes[i]
+    c.missing += missing
+    c.values += n - missing
+
+
 cdef void _check_lists(Chan* c, Entry* e, Span* s) noexcept nogil:
     cdef int32_t i
-    cdef Mark* marks = <Mark*> e.stamps
+    cdef Mark* marks = e.marks
     if s.n:
         check_value(c)
     check_stop(c, s.ctl)
@@ -194,7 +242,7 @@ cdef void _record_lists(Chan* c, Entry* e, Span* s) noexcept nogil:
 cdef void drop_span(Chan* c, Span* s) noexcept nogil:
     """Remove the lists of a span, which stand at the head."""
     cdef Entry* e = head_entry(c)
-    cdef Mark* mark = <Mark*> e.stamps + (s.lists - 1)
+    cdef Mark* mark = e.marks + (s.lists - 1)
     c.drained = 1
     if mark.ctl == CTL_VALUE:
         c.held -= s.values - e.n
@@ -202,18 +250,7 @@ cdef void drop_span(Chan* c, Span* s) noexcept nogil:
         remove_entry(c)
         return
     c.held -= s.values
-    if e.kind == INTS:
-        e.data.ints += s.values
-    elif e.kind == NUMBERS:
-        e.data.numbers += e.step * s.values
-    elif e.kind == RANGE:
-        e.data.base += e.step * s.values
-    e.first += e.slope * (s.values + s.lists)
-    e.n = mark.n
-    e.ctl = mark.ctl
-    e.ctl_stamp = e.first + e.slope * e.n
-    e.stamps = <int64_t*> (mark + 1)
-    e.more = REST if (mark + 1).ctl != CTL_VALUE else NO_MORE
+    skip_lists(e, s.lists, s.values)
 
 
 cdef void forward_span(Chan* c, Entry* source, Span* s) noexcept nogil:
@@ -224,4 +261,25 @@ cdef void forward_span(Chan* c, Entry* source, Span* s) noexcept nogil:
     e = send_span(c, source.kind, s)
     e.data = source.data
     e.step = source.step
+    e.holes = source.holes
     sent_span(c, e, s, source.block)
+
+
+cdef void send_span_ints(Chan* c, int64_t* ints, const uint8_t* holes, Block* block,
+                         Span* s) noexcept nogil:
+    """Append the lists of a span with coordinates or references that lie in an array."""
+    cdef Entry* e = send_span(c, INTS, s)
+    e.data.ints = ints
+    e.step = 0
+    e.holes = holes
+    sent_span(c, e, s, block)
+
+
+cdef void send_span_numbers(Chan* c, const float* numbers, int64_t step, const uint8_t* holes,
+                            Block* block, Span* s) noexcept nogil:
+    """Append the lists of a span with numbers that lie in an array, `step` floats apart."""
+    cdef Entry* e = send_span(c, NUMBERS, s)
+    e.data.numbers = <float*> numbers
+    e.step = step
+    e.holes = holes
+    sent_span(c, e, s, block)

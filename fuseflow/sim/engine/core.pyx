@@ -24,7 +24,7 @@ from fuseflow.sim.engine.pool cimport (
     NO_FAULT, Fault, Pool, pool_close, pool_open, pool_take,
 )
 from fuseflow.sim.engine.ring cimport (
-    CTL_MISSING, CTL_VALUE, Chan, Entry, Record, entry_int,
+    CTL_MISSING, CTL_VALUE, Chan, Entry, Record, entry_int, is_missing,
 )
 from fuseflow.sim.engine.states cimport LevelWriteState, ValWriteState
 from fuseflow.sim.engine.unit cimport (
@@ -316,7 +316,7 @@ cdef class Core:
         e = &c.ring[c.head & c.mask]
         if c.pos >= e.n:
             return position, e.ctl, None
-        if e.kind == 3:
+        if is_missing(e, c.pos):
             return position, CTL_MISSING, None
         if c.width == 0:
             return position, CTL_VALUE, entry_int(e, c.pos)

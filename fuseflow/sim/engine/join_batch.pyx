@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, NUMBERS, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry,
+    NUMBERS, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry, is_missing,
 )
 from fuseflow.sim.engine.runs cimport Times, forward, send_ints, send_missing, send_numbers
 from fuseflow.sim.engine.states cimport JoinState
@@ -59,11 +59,11 @@ cdef void _send_payload(JoinState* s, Chan* source, Chan* c, const int32_t* at, 
     cdef Entry* e = head_entry(source)
     cdef Times part = t[0]
     cdef int64_t i = 0, end
-    cdef bint missing
+    cdef bint missing, absent = is_missing(e, source.pos)
     while i < n:
-        missing = at[i] < 0 or e.kind == ABSENT
+        missing = at[i] < 0 or absent
         end = i + 1
-        while end < n and (at[end] < 0 or e.kind == ABSENT) == missing:
+        while end < n and (at[end] < 0 or absent) == missing:
             end += 1
         if t.explicit:
             part.stamps = t.stamps + i

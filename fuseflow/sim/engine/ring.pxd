@@ -3,7 +3,8 @@
 
 An entry is a run of values, then possibly one control token that ends it (a stop or the done
 token). A fiber is thus one entry. The payload of a run is a range, a slice of an array (of a
-tensor or of a block), or nothing for missing tokens; its stamps are affine or an array.
+tensor or of a block), or nothing for missing tokens; its stamps are affine or an array. A payload
+may have holes: missing tokens here and there. Who does not care takes stretch after stretch.
 
 Entry invariant: between calls no entry at the head is used up, so every entry has a next token.
 """
@@ -35,7 +36,7 @@ cdef enum Stamping:
 
 cdef enum Following:
     NO_MORE
-    REST  # `stamps` is the next mark of a bundle
+    REST  # `marks` is the next mark of a bundle
     WHOLE  # and the bundle's head is right before it
 
 
@@ -50,9 +51,9 @@ cdef union Payload:
 
 
 cdef struct Mark:
-    # One list of a bundle: an entry with several lists whose stamps are affine over all tokens,
-    # stops included, and whose payload goes on from list to list. The entry's own fields are the
-    # list at its head, so whoever does not care takes list after list.
+    # One list of a bundle: an entry with several lists, whose stamps are affine over all tokens,
+    # stops included, or one array for all, and whose payload goes on from list to list. The entry's
+    # own fields are the list at its head, so whoever does not care takes list after list.
     int32_t n  # values
     int32_t ctl  # stop that ends it; CTL_VALUE ends the marks
     int32_t lists  # from this one to the end
@@ -75,12 +76,15 @@ cdef struct Entry:
     uint8_t more  # further lists follow, see Mark: Following
     Payload data
     int64_t step  # RANGE: increment; NUMBERS: distance in floats, 0 repeats one value
-    int64_t* stamps  # explicit: stamps[i] + shift; a bundle: its next Mark
+    const uint8_t* holes  # holes[i]: value i is missing; NULL for none
+    Mark* marks  # of a bundle: the next one
+    int64_t* stamps  # explicit: stamps[i] + shift
     int64_t first  # affine: first + i * slope
     int64_t slope  # affine: slope; explicit: shift
     int64_t ctl_stamp
-    Block* block  # holds the payload; NULL if that outlives the run
-    Block* stamp_block  # holds the stamps or the marks
+    Block* block  # holds payload and holes; NULL if they outlive the run
+    Block* stamp_block  # holds the stamps
+    Block* mark_block  # holds the marks
 
 
 cdef struct Record:
@@ -145,6 +149,8 @@ cdef void* block_space(Chan* c, int64_t size) noexcept nogil
 cdef void record_removal(Chan* c, int64_t clock) noexcept nogil
 cdef void record_run(Chan* c, Entry* e) noexcept nogil
 cdef void next_list(Chan* c, Entry* e) noexcept nogil
+cdef void skip_lists(Entry* e, int64_t lists, int64_t values) noexcept nogil
+cdef int64_t stretch(Entry* e, int64_t at) noexcept nogil
 
 
 # Reading: the token at the head.
@@ -157,10 +163,15 @@ cdef inline Entry* head_entry(Chan* c) noexcept nogil:
     return &c.ring[c.head & c.mask]
 
 
+cdef inline bint is_missing(Entry* e, int64_t i) noexcept nogil:
+    """Whether value i of an entry is a missing token."""
+    return e.kind == ABSENT or (e.holes is not NULL and e.holes[i])
+
+
 cdef inline uint8_t head_ctl(Chan* c) noexcept nogil:
     cdef Entry* e = &c.ring[c.head & c.mask]
     if c.pos < e.n:
-        return CTL_MISSING if e.kind == ABSENT else CTL_VALUE
+        return CTL_MISSING if is_missing(e, c.pos) else CTL_VALUE
     return e.ctl
 
 
@@ -171,8 +182,16 @@ cdef inline uint8_t stop_at_head(Chan* c) noexcept nogil:
 
 
 cdef inline int64_t values_left(Chan* c) noexcept nogil:
-    """Return how many values or missing tokens stand at the head before a control token."""
-    return c.ring[c.head & c.mask].n - c.pos if c.head != c.tail else 0
+    """Return how many values, or how many missing tokens, stand at the head."""
+    cdef Entry* e = &c.ring[c.head & c.mask]
+    if c.head == c.tail:
+        return 0
+    return e.n - c.pos if e.holes is NULL else stretch(e, c.pos)
+
+
+cdef inline bint absent_at_head(Chan* c) noexcept nogil:
+    """Whether the values that are left at the head are missing tokens."""
+    return is_missing(&c.ring[c.head & c.mask], c.pos)
 
 
 cdef inline int64_t entry_stamp(Entry* e, int64_t i) noexcept nogil:
@@ -189,7 +208,7 @@ cdef inline bint behind_head(Chan* c, uint8_t* ctl, int64_t* stamp) noexcept nog
         e = &c.ring[(c.head + 1) & c.mask]
         i = 0
     if i < e.n:
-        ctl[0] = CTL_MISSING if e.kind == ABSENT else CTL_VALUE
+        ctl[0] = CTL_MISSING if is_missing(e, i) else CTL_VALUE
         stamp[0] = entry_stamp(e, i)
     else:
         ctl[0] = e.ctl
@@ -215,18 +234,25 @@ cdef inline int64_t head_stamp(Chan* c) noexcept nogil:
     return entry_stamp(e, c.pos) if c.pos < e.n else e.ctl_stamp
 
 
+cdef inline bint is_held(Entry* e) noexcept nogil:
+    """Whether blocks hold anything of an entry."""
+    return e.block is not NULL or e.stamp_block is not NULL or e.mark_block is not NULL
+
+
 cdef inline void remove_entry(Chan* c) noexcept nogil:
     """Remove the list at the head, which is used up."""
     cdef Entry* e = &c.ring[c.head & c.mask]
     if e.more:
         next_list(c, e)
         return
-    if e.block is not NULL or e.stamp_block is not NULL:
+    if is_held(e):
         c.held -= e.n
         if e.block is not NULL:
             block_drop(c.pool, e.block)
         if e.stamp_block is not NULL:
             block_drop(c.pool, e.stamp_block)
+        if e.mark_block is not NULL:
+            block_drop(c.pool, e.mark_block)
     c.head += 1
     c.pos = 0
 
@@ -277,12 +303,14 @@ cdef inline Entry* open_entry(Chan* c) noexcept nogil:
 
 
 cdef inline Entry* new_entry(Chan* c) noexcept nogil:
-    """Return a new last entry; the caller fills in every field."""
+    """Return a new last entry: one list without holes; the caller fills in the other fields."""
     cdef Entry* e
     if c.tail - c.head > c.mask and not ring_grow(c):
         return &c.ring[(c.tail - 1) & c.mask]
     e = &c.ring[c.tail & c.mask]
     e.more = NO_MORE
+    e.holes = NULL
+    e.mark_block = NULL
     c.tail += 1
     c.fresh = 1
     return e

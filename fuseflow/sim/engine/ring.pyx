@@ -198,21 +198,39 @@ cdef void record_token(Chan* c, uint8_t ctl, int64_t data, float* number,
 
 cdef void next_list(Chan* c, Entry* e) noexcept nogil:
     """Go on to the next list of the bundle at the head."""
-    cdef Mark* mark = <Mark*> e.stamps
     c.held -= e.n
+    skip_lists(e, 1, e.n)
+    c.pos = 0
+
+
+cdef void skip_lists(Entry* e, int64_t lists, int64_t values) noexcept nogil:
+    """Let the entry of a bundle begin so many lists, with so many values, further on."""
+    cdef Mark* mark = e.marks + (lists - 1)
     if e.kind == INTS:
-        e.data.ints += e.n
+        e.data.ints += values
     elif e.kind == NUMBERS:
-        e.data.numbers += e.step * e.n
+        e.data.numbers += e.step * values
     elif e.kind == RANGE:
-        e.data.base += e.step * e.n
-    e.first = e.ctl_stamp + e.slope
+        e.data.base += e.step * values
+    if e.holes is not NULL:
+        e.holes += values
     e.n = mark.n
     e.ctl = mark.ctl
-    e.ctl_stamp = e.first + e.slope * e.n
-    e.stamps = <int64_t*> (mark + 1)
+    if e.explicit:
+        e.stamps += values + lists
+    else:
+        e.first += e.slope * (values + lists)
+    e.ctl_stamp = entry_stamp(e, e.n)
+    e.marks = mark + 1
     e.more = REST if (mark + 1).ctl != CTL_VALUE else NO_MORE
-    c.pos = 0
+
+
+cdef int64_t stretch(Entry* e, int64_t at) noexcept nogil:
+    """Return how many values from `at` on are all there, or are all missing."""
+    cdef int64_t end = at + 1
+    while end < e.n and e.holes[end] == e.holes[at]:
+        end += 1
+    return min(end, e.n) - at
 
 
 cdef void record_removal(Chan* c, int64_t clock) noexcept nogil:
@@ -236,7 +254,7 @@ cdef void record_run(Chan* c, Entry* e) noexcept nogil:
     cdef int64_t stamp
     for i in range(e.n):
         stamp = entry_stamp(e, i)
-        if e.kind == ABSENT:
+        if is_missing(e, i):
             record_token(c, CTL_MISSING, 0, NULL, stamp)
         elif e.kind == NUMBERS:
             record_token(c, CTL_VALUE, 0, e.data.numbers + e.step * i, stamp)

@@ -14,8 +14,8 @@ from fuseflow.sim.engine.ends cimport (
 )
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, CTL_STOP, INTS, Chan, Entry, head_entry, put_ctl, remove_ctl, remove_values,
-    stop_at_head, values_left,
+    CTL_STOP, INTS, Chan, Entry, absent_at_head, head_entry, is_missing, put_ctl, remove_ctl,
+    remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport (
     Times, arrivals, begin_drain, drain, fire, forward, send_range,
@@ -132,7 +132,7 @@ cdef void run_level_write(Unit* u) noexcept nogil:
     cdef int64_t* to
     while True:
         n = values_left(c)
-        if n == 0 or head_entry(c).kind == ABSENT:
+        if n == 0 or absent_at_head(c):
             if n == 0 and stop_at_head(c):
                 if not _write_stop(u, s, c):
                     return
@@ -200,7 +200,7 @@ cdef void _store(ValWriteState* s, Chan* c, int64_t n) noexcept nogil:
     cdef float* to = s.values + s.count * width
     cdef const float* source = s.fill
     cdef int64_t step = 0
-    if e.kind != ABSENT:
+    if not is_missing(e, c.pos):
         source = e.data.numbers + e.step * c.pos
         step = e.step
     if step == width:

@@ -12,7 +12,7 @@ from fuseflow.sim.engine.join_batch cimport send_batch
 from fuseflow.sim.engine.merge cimport JOIN_PEEK, step_join
 from fuseflow.sim.engine.pool cimport FAULT_SCRAMBLED
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, AFFINE, CTL_STOP, INTS, RANGE, RUN_LIMIT, Chan, Entry, entry_int, entry_stamp,
+    AFFINE, CTL_STOP, INTS, RANGE, RUN_LIMIT, Chan, Entry, absent_at_head, entry_int, entry_stamp,
     head_entry, put_ctl, remove_ctl, remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport (
@@ -62,7 +62,7 @@ cdef int32_t _survey(Unit* u, JoinState* s, int64_t* left) noexcept nogil:
             stop = stop_at_head(u.inputs[port])
             if not stop:
                 return -1
-        elif head_entry(u.inputs[port]).kind == ABSENT:
+        elif absent_at_head(u.inputs[port]):
             return -1
         for port in range(port + 1, port + 1 + s.payloads[j]):
             if stop:

@@ -9,7 +9,8 @@ from fuseflow.sim.engine.levels cimport (
 )
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_CRD
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, CTL_STOP, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry, head_int,
+    CTL_STOP, RANGE, RUN_LIMIT, Chan, Entry, absent_at_head, block_space, entry_int, head_entry,
+    head_int,
     put_ctl, remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport (
@@ -29,7 +30,7 @@ cdef void run_scan(Unit* u) noexcept nogil:
             return
         if u.phase == SCAN_NEXT and s.marks is not NULL and bundle_fibers(u, s):
             continue
-        if u.phase == SCAN_NEXT and values_left(c) >= 2 and head_entry(c).kind != ABSENT:
+        if u.phase == SCAN_NEXT and values_left(c) >= 2 and not absent_at_head(c):
             peek(u, 0)
             if not enter_fiber(u, s, 0 if s.parents < 0 else head_int(c)):
                 return
@@ -115,7 +116,7 @@ cdef inline int64_t _locatable(Unit* u) noexcept nogil:
     """Return how many coordinates can be located at once below the parent at the head."""
     cdef int64_t n = values_left(u.inputs[0])
     cdef int32_t port
-    if n == 0 or head_entry(u.inputs[0]).kind == ABSENT:
+    if n == 0 or absent_at_head(u.inputs[0]):
         return 0
     if u.inputs[1] is not NULL and values_left(u.inputs[1]) == 0:
         return 0
@@ -155,7 +156,7 @@ cdef bint _send_locations(Unit* u, LocateState* s, int64_t n, Times* t) noexcept
     if not (0 <= min(first, last) and max(first, last) < s.size):
         return fault(u, FAULT_OUT_OF_RANGE_CRD, max(first, last), s.size)
     if u.inputs[1] is not NULL:
-        if head_entry(u.inputs[1]).kind == ABSENT:
+        if absent_at_head(u.inputs[1]):
             send_missing(u.outputs[1], n, t)
             return True
         origin += entry_int(head_entry(u.inputs[1]), u.inputs[1].pos) * s.parent_stride

@@ -4,10 +4,12 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fuseflow.sim.engine.accumulate cimport MAX_ORDER, add_entry, leave_strip, step_spacc
-from fuseflow.sim.engine.bundles cimport Span, common_span, cut_span, drop_span, span_of
+from fuseflow.sim.engine.bundles cimport (
+    Span, common_span, cut_span, drop_span, list_length, list_stop, span_of, start_of,
+)
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, CTL_STOP, INTS, RANGE, Chan, Entry, entry_int, head_entry, head_int, remove_ctl,
-    remove_values, stop_at_head, values_left,
+    ABSENT, CTL_STOP, INTS, RANGE, Chan, Entry, absent_at_head, entry_int, head_entry, head_int,
+    is_missing, remove_ctl, remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport Times, arrivals, begin_drain, drain
 from fuseflow.sim.engine.strip cimport (
@@ -38,7 +40,7 @@ cdef int64_t _leaves(Unit* u, SpaccState* s) noexcept nogil:
     """Return how many leaves can be combined at once, 0 if the rule by tokens must decide."""
     cdef int32_t j
     for j in range(s.order + 1):
-        if s.expected[j] or values_left(u.inputs[j]) == 0 or head_entry(u.inputs[j]).kind == ABSENT:
+        if s.expected[j] or values_left(u.inputs[j]) == 0 or absent_at_head(u.inputs[j]):
             return 0
     return min(values_left(u.inputs[s.order]), values_left(u.inputs[s.order + 1]))
 
@@ -51,7 +53,7 @@ cdef bint _close_fiber(Unit* u, SpaccState* s) noexcept nogil:
     if stop_at_head(crd) != CTL_STOP or stop_at_head(val) != CTL_STOP or s.expected[s.order]:
         return False
     for j in range(s.order):
-        if s.expected[j] or values_left(u.inputs[j]) == 0 or head_entry(u.inputs[j]).kind == ABSENT:
+        if s.expected[j] or values_left(u.inputs[j]) == 0 or absent_at_head(u.inputs[j]):
             return False
     for j in range(s.order):
         peek(u, j)
@@ -96,37 +98,33 @@ cdef bint _combine_lists(Unit* u, SpaccState* s) noexcept nogil:
     cdef int64_t n, done = 0
     cdef int32_t lists = 0
     cdef uint8_t stop
-    if s.expected[0] or s.expected[1] or values_left(outer) == 0:
+    if s.expected[0] or s.expected[1] or values_left(outer) == 0 or absent_at_head(outer):
         return False
     if not span_of(u.inputs[1], &span) or not span_of(u.inputs[2], &other):
         return False
     crd = head_entry(u.inputs[1])
     val = head_entry(u.inputs[2])
-    if crd.kind == ABSENT or val.kind == ABSENT or not common_span(&span, &other):
+    if crd.kind == ABSENT or val.kind == ABSENT or val.holes is not NULL:
         return False
-    n = span.n
-    stop = span.ctl
-    if head_entry(outer).kind == ABSENT:
+    if not common_span(&span, &other):
         return False
-    while lists < span.lists and values_left(outer) and head_entry(outer).kind != ABSENT:
+    while lists < span.lists and values_left(outer) and not absent_at_head(outer):
+        n = list_length(&span, lists)
+        stop = list_stop(&span, lists)
         peek(u, 0)
-        _pass_time(u, &span, done + lists, n + 1)
-        _pass_time(u, &other, done + lists, n + 1)
+        arrive(u, start_of(&span, done + lists, n + 1, u.ii))
+        arrive(u, start_of(&other, done + lists, n + 1, u.ii))
         tick(u, u.ii * (n + 1))
         remove_values(outer, 1)
         done += n
-        if lists + 1 < span.lists:
-            n = span.marks[lists].n
         lists += 1
         if stop & 7:
             s.expected[0] = stop - 1
             break
-        if lists < span.lists:
-            stop = <uint8_t> span.marks[lists - 1].ctl
     u.flops += done * s.width
     s.open[0] = True
     s.open[1] = False
-    cut_span(&span, lists, done)
+    cut_span(&span, lists)
     _add_lists(u, s, crd, val, &span)
     drop_span(u.inputs[1], &span)
     drop_span(u.inputs[2], &span)
@@ -160,14 +158,6 @@ cdef bint _add_keys(SpaccState* s, const int64_t* keys, const float* values, int
     return True
 
 
-cdef inline void _pass_time(Unit* u, Span* s, int64_t token, int64_t n) noexcept nogil:
-    """Let the clock reach the cycle in which n tokens can begin so as never to wait for them."""
-    cdef int64_t first = s.first + s.slope * token
-    arrive(u, first)
-    if s.slope > u.ii:
-        arrive(u, first + (s.slope - u.ii) * (n - 1))
-
-
 cdef inline bint _add_list(SpaccState* s, Entry* crd, int64_t at, const float* values,
                            int64_t step, int64_t n) noexcept nogil:
     """Combine n values into the strip, neighbouring keys in one loop; False if it is no place."""
@@ -198,7 +188,7 @@ cdef inline bint _add_list(SpaccState* s, Entry* crd, int64_t at, const float* v
 cdef bint _combine_values(Unit* u, SpaccState* s, Entry* crd, int64_t at, Entry* val,
                           int64_t val_at, int64_t n) noexcept nogil:
     """Combine n values into the entries of n coordinates; False and a fault without memory."""
-    if val.kind == ABSENT:
+    if is_missing(val, val_at):
         return _combine_at(u, s, crd, at, s.fill, 0, n)
     u.flops += n * s.width
     return _combine_at(u, s, crd, at, val.data.numbers + val.step * val_at, val.step, n)

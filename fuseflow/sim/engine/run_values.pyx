@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 from fuseflow.sim.engine.bundle_values cimport bundle_alu, bundle_array
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, CTL_STOP, INTS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry,
+    CTL_STOP, INTS, RANGE, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry, is_missing,
     put_number, remove_ctl, remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport (
@@ -63,7 +63,7 @@ cdef void run_array(Unit* u) noexcept nogil:
         if n <= PIECE and u.latency == 1 and u.outputs[0].width == 1:
             if not _read_piece(u, s, e, c.pos, n, &t):
                 return
-        elif e.kind == ABSENT:
+        elif is_missing(e, c.pos):
             send_numbers(u.outputs[0], s.fill, 0, NULL, n, &t, 1)
         elif not _read(u, s, e, c.pos, n, &t):
             return
@@ -75,7 +75,7 @@ cdef bint _read_piece(Unit* u, ArrayState* s, Entry* e, int64_t pos, int64_t n,
     """Send the values of a few references, copied; False and a fault if one is out of range."""
     cdef float* place = <float*> block_space(u.outputs[0], n * sizeof(float))
     cdef int64_t i, ref
-    if e.kind == ABSENT:
+    if is_missing(e, pos):
         for i in range(n):
             place[i] = s.fill[0]
     else:
@@ -120,7 +120,7 @@ cdef bint _read(Unit* u, ArrayState* s, Entry* e, int64_t pos, int64_t n, Times*
 cdef inline const float* _operand(AluState* s, Chan* c, int32_t port, int64_t* step) noexcept nogil:
     """Return where the operands of a run lie and how far apart."""
     cdef Entry* e = head_entry(c)
-    if e.kind == ABSENT:
+    if is_missing(e, c.pos):
         step[0] = 0
         return s.fills[port]
     step[0] = e.step
@@ -207,7 +207,7 @@ cdef void run_reduce(Unit* u) noexcept nogil:
             continue
         e = head_entry(c)
         cost = u.ii
-        if e.kind == ABSENT:
+        if is_missing(e, c.pos):
             cost = u.n_cost
             fold_run(s.op, s.total, s.fill, 0, n, c.width)
         else:

@@ -11,8 +11,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, AFFINE, ARRAY, CTL_VALUE, INTS, NUMBERS, RANGE, RISING, Chan, Entry, check_value, head_entry, new_entry,
-    record_run,
+    ABSENT, AFFINE, ARRAY, CTL_VALUE, INTS, NUMBERS, RANGE, RISING, Chan, Entry, check_value,
+    head_entry, is_held, is_missing, new_entry, record_run,
 )
 from fuseflow.sim.engine.unit cimport Unit
 
@@ -30,6 +30,11 @@ cdef struct Times:
 cdef void fire_array(Unit* u, Times* t, int64_t cost, int64_t* n) noexcept nogil
 cdef void merge_arrays(Unit* u, Times* a, Times* b, int64_t* n) noexcept nogil
 cdef int64_t drain_array(Times* t, int64_t cost, int64_t n) noexcept nogil
+cdef void fire_all(Unit* u, Times* t, int64_t cost, int64_t clock, int64_t n) noexcept nogil
+cdef void later_all(Unit* u, Times* a, Times* b, int64_t n) noexcept nogil
+cdef void raise_times(Unit* u, Times* t, int64_t at, int64_t stamp, int64_t cost,
+                      int64_t n) noexcept nogil
+cdef void pack_times(Times* t, int64_t n) noexcept nogil
 
 
 cdef inline Times arrivals(Chan* c) noexcept nogil:
@@ -47,6 +52,19 @@ cdef inline Times arrivals(Chan* c) noexcept nogil:
     else:
         t.stamps = NULL
         t.first = e.first + e.slope * c.pos
+    return t
+
+
+cdef inline Times affine_times(int64_t first, int64_t slope) noexcept nogil:
+    """Return first, first + slope, .."""
+    cdef Times t
+    t.explicit = False
+    t.strict = False
+    t.private = False
+    t.first = first
+    t.slope = slope
+    t.stamps = NULL
+    t.block = NULL
     return t
 
 
@@ -112,13 +130,8 @@ cdef inline void drain(Unit* u, Times* t, int64_t cost, int64_t n) noexcept nogi
         u.clock = end
 
 
-cdef inline Entry* send_run(Chan* c, uint8_t kind, int64_t n, Times* t,
-                            int64_t latency) noexcept nogil:
-    """Append a run; the caller sets payload and step, then calls `sent_run`."""
-    cdef Entry* e = new_entry(c)
-    e.n = <int32_t> n
-    e.kind = kind
-    e.ctl = CTL_VALUE
+cdef inline void set_stamps(Entry* e, Times* t, int64_t latency) noexcept nogil:
+    """Let the stamps of a new entry be so much later than these times."""
     e.explicit = AFFINE
     if t.explicit:
         e.explicit = RISING if t.strict else ARRAY
@@ -130,6 +143,16 @@ cdef inline Entry* send_run(Chan* c, uint8_t kind, int64_t n, Times* t,
         e.stamp_block = t.block
         t.block.refs += 1
         t.private = False
+
+
+cdef inline Entry* send_run(Chan* c, uint8_t kind, int64_t n, Times* t,
+                            int64_t latency) noexcept nogil:
+    """Append a run; the caller sets payload and step, then calls `sent_run`."""
+    cdef Entry* e = new_entry(c)
+    e.n = <int32_t> n
+    e.kind = kind
+    e.ctl = CTL_VALUE
+    set_stamps(e, t, latency)
     return e
 
 
@@ -138,7 +161,7 @@ cdef inline void sent_run(Chan* c, Entry* e, Block* block) noexcept nogil:
     e.block = block
     if block is not NULL:
         block.refs += 1
-    if block is not NULL or e.stamp_block is not NULL:
+    if is_held(e):
         c.held += e.n
     if e.kind == ABSENT:
         c.missing += e.n
@@ -201,18 +224,21 @@ cdef inline void send_missing(Chan* c, int64_t n, Times* t) noexcept nogil:
 
 cdef inline void forward(Chan* c, Entry* source, int64_t pos, int64_t n, Times* t,
                          bint repeated) noexcept nogil:
-    """Append n values of another ring's entry from `pos` on, or the one at `pos` n times."""
+    """Append n values of another ring's entry from `pos` on, or the one at `pos` n times.
+
+    They are all there, or all missing.
+    """
     cdef Entry* e
     cdef int64_t step = 0 if repeated else source.step
     if c is NULL:
         return
-    if source.kind == INTS and not repeated:
+    if is_missing(source, pos):
+        send_missing(c, n, t)
+    elif source.kind == INTS and not repeated:
         send_ints(c, source.data.ints + pos, source.block, n, t)
     elif source.kind == INTS:
         send_range(c, source.data.ints[pos], 0, n, t)
     elif source.kind == RANGE:
         send_range(c, source.data.base + source.step * pos, step, n, t)
-    elif source.kind == NUMBERS:
-        send_numbers(c, source.data.numbers + source.step * pos, step, source.block, n, t, 1)
     else:
-        send_missing(c, n, t)
+        send_numbers(c, source.data.numbers + source.step * pos, step, source.block, n, t, 1)

@@ -138,6 +138,105 @@ cdef void _merge_all(Unit* u, Times* a, Times* b, int64_t* n) noexcept nogil:
     a.slope = 0
 
 
+cdef void _own_array(Unit* u, Times* t, int64_t n) noexcept nogil:
+    """Give t an array of its own that holds all n times; a block has room for them."""
+    cdef Times source = t[0]
+    cdef int64_t i
+    if t.explicit and t.private:
+        return
+    _use_new_array(u, t, &n)
+    if source.explicit:
+        for i in range(n):
+            t.stamps[i] = source.stamps[i] + source.slope
+        return
+    for i in range(n):
+        t.stamps[i] = source.first + source.slope * i
+    t.strict = source.slope >= 1
+
+
+cdef void fire_all(Unit* u, Times* t, int64_t cost, int64_t clock, int64_t n) noexcept nogil:
+    """Let n arrivals become times of firing from `clock` on, in one piece; a block holds n."""
+    cdef int64_t i, first = time_of(t, 0)
+    cdef int64_t* stamps
+    if not t.explicit and t.slope <= cost:
+        t.first = max(first, clock)
+        t.slope = cost
+        return
+    if clock <= first and (not t.explicit or (t.strict and cost <= 1)):
+        return
+    _own_array(u, t, n)
+    stamps = t.stamps
+    if t.strict and cost <= 1:
+        for i in range(n):
+            stamps[i] = max(stamps[i], clock + cost * i)
+    else:
+        for i in range(n):
+            clock = max(clock, stamps[i])
+            stamps[i] = clock
+            clock += cost
+    t.strict = cost >= 1
+
+
+cdef void later_all(Unit* u, Times* a, Times* b, int64_t n) noexcept nogil:
+    """Let a become the maximum of a and b, in one piece; a block holds n."""
+    cdef int64_t i
+    cdef bint rises = _rises(a) and _rises(b)
+    if a.explicit and b.explicit and a.stamps is b.stamps:
+        a.slope = max(a.slope, b.slope)
+        return
+    if _is_never_before(a, b, n):
+        return
+    if _is_never_before(b, a, n):
+        a[0] = b[0]
+        a.private = False
+        return
+    _own_array(u, a, n)
+    if b.explicit:
+        for i in range(n):
+            a.stamps[i] = max(a.stamps[i], b.stamps[i] + b.slope)
+    else:
+        for i in range(n):
+            a.stamps[i] = max(a.stamps[i], b.first + b.slope * i)
+    a.strict = rises
+
+
+cdef inline bint _is_never_before(Times* a, Times* b, int64_t n) noexcept nogil:
+    """Whether a look at two times each shows that a is not before b."""
+    if b.explicit:
+        return False
+    if time_of(a, 0) < time_of(b, 0):
+        return False
+    if a.explicit:
+        return a.strict and b.slope <= 1
+    return time_of(a, n - 1) >= time_of(b, n - 1)
+
+
+cdef void raise_times(Unit* u, Times* t, int64_t at, int64_t stamp, int64_t cost,
+                      int64_t n) noexcept nogil:
+    """Let the firing `at` wait for a stamp, and with it those behind it; n in all, a block holds n.
+    """
+    if time_of(t, at) >= stamp:
+        return
+    _own_array(u, t, n)
+    while at < n and t.stamps[at] < stamp:
+        t.stamps[at] = stamp
+        stamp += cost
+        at += 1
+    t.strict = cost >= 1
+
+
+cdef void pack_times(Times* t, int64_t n) noexcept nogil:
+    """Describe an array of times as affine if they are."""
+    cdef int64_t i, wrong = 0, first = time_of(t, 0)
+    cdef int64_t slope = t.stamps[1] - t.stamps[0] if n > 1 else 1
+    if t.stamps[n - 1] - t.stamps[0] != slope * (n - 1):
+        return
+    for i in range(n):
+        wrong |= t.stamps[i] ^ (t.stamps[0] + slope * i)
+    if not wrong:
+        _be_affine(t, first, slope)
+
+
 cdef void append_numbers(Chan* c, float* place, int64_t n, Times* t) noexcept nogil:
     """Append n numbers that were just written to the current block, latency 1.
 
