@@ -9,7 +9,9 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 import numpy as np
 
 from fuseflow.sim.engine.accumulate cimport MAX_ORDER, SpaccState, step_spacc
-from fuseflow.sim.engine.bundles cimport BUNDLE_LENGTH, BUNDLE_LISTS, BUNDLE_VALUES
+from fuseflow.sim.engine.bundles cimport (
+    BUNDLE_LENGTH, BUNDLE_LISTS, BUNDLE_TOKENS, BUNDLE_VALUES,
+)
 from fuseflow.sim.engine.ends cimport (
     step_broadcast, step_level_write, step_repsig, step_root, step_sink, step_source,
     step_val_write,
@@ -201,6 +203,8 @@ cdef class Binder:
         s.batch_crd = <int64_t*> _take(self.u, RUN_LIMIT * sizeof(int64_t))
         s.batch_time = <int64_t*> _take(self.u, RUN_LIMIT * sizeof(int64_t))
         s.batch_at = <int32_t*> _take(self.u, s.arity * RUN_LIMIT * sizeof(int32_t))
+        s.arrivals = <int64_t*> _take(self.u, s.arity * BUNDLE_TOKENS * sizeof(int64_t))
+        s.marks = <Mark*> _take(self.u, BUNDLE_LISTS * sizeof(Mark))
 
     def _bind_repeat(self, params):
         cdef RepeatState* s = <RepeatState*> _take(self.u, sizeof(RepeatState))

@@ -107,31 +107,47 @@ cdef bint bundle_alu(Unit* u, AluState* s) noexcept nogil:
     """alu: one loop over the operands of all lists."""
     cdef Span span, other
     cdef Chan* c = u.outputs[0]
-    cdef Entry* a
-    cdef Entry* b = NULL
+    cdef const float* a
+    cdef const float* b = NULL
+    cdef int64_t step_a, step_b = 0
     cdef float* place
     if u.latency != 1 or s.tile is not NULL or c.width != 1 or not span_of(u.inputs[0], &span):
         return False
-    a = head_entry(u.inputs[0])
-    if a.kind == ABSENT or a.holes is not NULL:
-        return False
     if s.arity > 1:
-        b = head_entry(u.inputs[1])
-        if not span_of(u.inputs[1], &other) or b.kind == ABSENT or b.holes is not NULL:
-            return False
-        if not common_span(&span, &other):
+        if not span_of(u.inputs[1], &other) or not common_span(&span, &other):
             return False
         later_all(u, &span.t, &other.t, span.values + span.lists)
     fire_span(u, &span, u.ii)
     u.flops += s.flops * span.values
     place = <float*> block_space(c, span.values * sizeof(float))
-    apply(s, a.data.numbers, a.step, b.data.numbers if b is not NULL else NULL,
-          b.step if b is not NULL else 0, place, span.values, 1)
+    a = _operand(s, c, head_entry(u.inputs[0]), 0, span.values, &step_a)
+    if s.arity > 1:
+        b = _operand(s, c, head_entry(u.inputs[1]), 1, span.values, &step_b)
+    apply(s, a, step_a, b, step_b, place, span.values, 1)
     send_span_numbers(c, place, 1, NULL, c.current, &span)
     drop_span(u.inputs[0], &span)
-    if b is not NULL:
+    if s.arity > 1:
         drop_span(u.inputs[1], &span)
     return True
+
+
+cdef const float* _operand(AluState* s, Chan* c, Entry* e, int32_t port, int64_t n,
+                           int64_t* step) noexcept nogil:
+    """Return where n operands lie and how far apart; holes are filled in a copy, in a block of c.
+    """
+    cdef int64_t i
+    cdef float* filled
+    if e.kind == ABSENT:
+        step[0] = 0
+        return s.fills[port]
+    step[0] = e.step
+    if e.holes is NULL:
+        return e.data.numbers
+    filled = <float*> block_space(c, n * sizeof(float))
+    for i in range(n):
+        filled[i] = s.fills[port][0] if e.holes[i] else e.data.numbers[i * e.step]
+    step[0] = 1
+    return filled
 
 
 cdef bint bundle_repeat(Unit* u, bint lookahead) noexcept nogil:

@@ -8,6 +8,7 @@ the values that take part. What only one input has and nobody wants is skipped a
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+from fuseflow.sim.engine.bundle_join cimport bundle_join
 from fuseflow.sim.engine.join_batch cimport send_batch
 from fuseflow.sim.engine.merge cimport JOIN_PEEK, step_join
 from fuseflow.sim.engine.pool cimport FAULT_SCRAMBLED
@@ -36,6 +37,8 @@ cdef void run_join(Unit* u) noexcept nogil:
     while True:
         if not has_room(u):
             return
+        if u.phase == JOIN_PEEK and bundle_join(u, s):
+            continue
         active = _survey(u, s, left) if u.phase == JOIN_PEEK else -1
         if active < 0 or (active == 0 and not _pass_stops(u, s)):
             if not step_join(u):

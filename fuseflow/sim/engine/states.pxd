@@ -87,10 +87,14 @@ cdef struct JoinState:
     int64_t last[MAX_ARITY]  # coordinate before, -1 at the start of a list
     int64_t mask  # inputs whose head is the smallest coordinate
     bint kept
-    # A batch of the rule by runs, RUN_LIMIT long.
+    # A batch of the rules by runs and by bundles, RUN_LIMIT long.
     int64_t* batch_crd
     int64_t* batch_time
     int32_t* batch_at  # per input: position of its value in the run, -1 where it has none
+    # By bundles.
+    int64_t* arrivals  # per input: when each token of its lists is there, BUNDLE_TOKENS of them
+    Mark* marks  # lists of the batch, from the first one on
+    int64_t count  # coordinates of the batch
 
 
 cdef struct RepeatState:
