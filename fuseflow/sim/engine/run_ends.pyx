@@ -7,6 +7,7 @@ A rule by runs handles runs of values and plain stops; the rest goes through the
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
+from fuseflow.sim.engine.bundle_ends cimport bundle_level_write, bundle_val_write
 from fuseflow.sim.engine.bundle_values cimport bundle_broadcast, bundle_repeat, bundle_repsig
 from fuseflow.sim.engine.ends cimport (
     close_segment, reserve_coordinates, reserve_values, step_broadcast, step_level_write,
@@ -131,6 +132,8 @@ cdef void run_level_write(Unit* u) noexcept nogil:
     cdef int64_t n, i, base
     cdef int64_t* to
     while True:
+        if bundle_level_write(u, s):
+            continue
         n = values_left(c)
         if n == 0 or absent_at_head(c):
             if n == 0 and stop_at_head(c):
@@ -174,6 +177,8 @@ cdef void run_val_write(Unit* u) noexcept nogil:
     cdef Times t
     cdef int64_t n
     while True:
+        if u.phase == 0 and bundle_val_write(u, s):
+            continue
         n = values_left(c) if u.phase == 0 else 0
         if n == 0:
             if u.phase == 0 and stop_at_head(c):

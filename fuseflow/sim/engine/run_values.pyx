@@ -4,6 +4,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
+from fuseflow.sim.engine.bundle_ends cimport bundle_reduce
 from fuseflow.sim.engine.bundle_values cimport bundle_alu, bundle_array
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF
 from fuseflow.sim.engine.ring cimport (
@@ -13,14 +14,11 @@ from fuseflow.sim.engine.ring cimport (
 from fuseflow.sim.engine.runs cimport (
     Times, append_numbers, arrivals, begin_drain, drain, fire, later, send_numbers,
 )
-from fuseflow.sim.engine.scalar cimport combine, larger
-from fuseflow.sim.engine.states cimport (
-    FOLD_ADD, FOLD_MAX, AluState, ArrayState, Fold, ReduceState,
-)
+from fuseflow.sim.engine.states cimport AluState, ArrayState, ReduceState
 from fuseflow.sim.engine.tiles cimport apply
 from fuseflow.sim.engine.unit cimport Unit, arrive, fault, has_room, pass_stop, tick
 from fuseflow.sim.engine.values cimport (
-    REDUCE_TAKE, finish_total, fold, step_alu, step_array, step_reduce,
+    REDUCE_TAKE, finish_total, fold_run, step_alu, step_array, step_reduce,
 )
 
 
@@ -200,6 +198,8 @@ cdef void run_reduce(Unit* u) noexcept nogil:
     while True:
         if not has_room(u):
             return
+        if u.phase == REDUCE_TAKE and bundle_reduce(u, s):
+            continue
         n = values_left(c) if u.phase == REDUCE_TAKE else 0
         if n == 0:
             if not (u.phase == REDUCE_TAKE and _close_total(u, s, c)) and not step_reduce(u):
@@ -236,24 +236,3 @@ cdef inline bint _close_total(Unit* u, ReduceState* s, Chan* c) noexcept nogil:
     remove_ctl(c)
     tick(u, u.ii)
     return True
-
-
-cdef void fold_run(Fold op, float* total, const float* values, int64_t step, int64_t n,
-                   int64_t width) noexcept nogil:
-    """Fold n values into a total, one after the other."""
-    cdef int64_t i
-    cdef float acc = total[0]
-    if width > 1:
-        for i in range(n):
-            fold(op, total, values + i * step, width)
-        return
-    if op == FOLD_ADD:
-        for i in range(n):
-            acc = acc + values[i * step]
-    elif op == FOLD_MAX:
-        for i in range(n):
-            acc = larger(acc, values[i * step])
-    else:
-        for i in range(n):
-            acc = combine(op, acc, values[i * step])
-    total[0] = acc

@@ -10,9 +10,9 @@ from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF, FAULT_OVERFULL
 from fuseflow.sim.engine.ring cimport (
     CTL_DONE, CTL_MISSING, CTL_VALUE, Chan, has, head_ctl, head_int, head_number,
 )
-from fuseflow.sim.engine.scalar cimport combine
+from fuseflow.sim.engine.scalar cimport combine, larger
 from fuseflow.sim.engine.states cimport (
-    FOLD_ADD, FOLD_MUL, AluState, ArrayState, Fold, ReduceState,
+    FOLD_ADD, FOLD_MAX, FOLD_MUL, AluState, ArrayState, Fold, ReduceState,
 )
 from fuseflow.sim.engine.tiles cimport apply
 from fuseflow.sim.engine.unit cimport (
@@ -111,6 +111,27 @@ cdef void fold(Fold op, float* total, const float* value, int64_t width) noexcep
     cdef int64_t i
     for i in range(width):
         total[i] = combine(op, total[i], value[i])
+
+
+cdef void fold_run(Fold op, float* total, const float* values, int64_t step, int64_t n,
+                   int64_t width) noexcept nogil:
+    """Fold n values into a total, one after the other."""
+    cdef int64_t i
+    cdef float acc = total[0]
+    if width > 1:
+        for i in range(n):
+            fold(op, total, values + i * step, width)
+        return
+    if op == FOLD_ADD:
+        for i in range(n):
+            acc = acc + values[i * step]
+    elif op == FOLD_MAX:
+        for i in range(n):
+            acc = larger(acc, values[i * step])
+    else:
+        for i in range(n):
+            acc = combine(op, acc, values[i * step])
+    total[0] = acc
 
 
 cdef bint step_reduce(Unit* u) noexcept nogil:

@@ -1,16 +1,17 @@
 """The engine is the twin: every token, stamp, clock and figure of random machines."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
-from fuseflow.sim.machine import Machine
+from fuseflow.sim.machine import Machine, UnitKind
 from fuseflow.sim.result import MachineResult, UnitResult
 from fuseflow.sim.tokens import TokenStream
 from fuseflow.sim.twin import run_twin
 from tests.sim import simulators
 from tests.sim.engine.machines import draw_machine
+from tools.bench_machines import dense_product, elementwise, sparse_product, spmm
 
 CAPACITIES = (None, 64, 8, 2, 1)
 BATCH = 25
@@ -65,6 +66,32 @@ def test_random_machines_with_long_lists_run_as_in_the_twin(capacity: int | None
         machine = draw_machine(seed, capacity, scale=5)
         wanted = run_twin(machine, record=True)
         assert_equal_results(machine, run(machine, record=True), wanted)
+
+
+@pytest.mark.parametrize("latency", [1, 7], ids=lambda cycles: f"latency {cycles}")
+@pytest.mark.parametrize(
+    "machine",
+    [
+        elementwise(300, 40, 1, union=True),
+        elementwise(300, 40, 3, union=True),
+        elementwise(300, 40, 3, union=False),
+        sparse_product(60, 3, 2),
+        spmm(200, 30, 3, 2),
+        dense_product(12, 9, 5),
+    ],
+    ids=lambda machine: machine.name,
+)
+def test_many_short_lists_run_as_in_the_twin(machine: Machine, latency: int) -> None:
+    """With a latency of arrays, their values and stops no longer keep in step."""
+    units = tuple(
+        replace(unit, cost=replace(unit.cost, latency=latency))
+        if unit.kind is UnitKind.ARRAY
+        else unit
+        for unit in machine.units
+    )
+    machine = replace(machine, units=units)
+    wanted = run_twin(machine, record=True)
+    assert_equal_results(machine, simulators.load("engine")(machine, record=True), wanted)
 
 
 @pytest.mark.slow
