@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fuseflow.cli.common import Context, load, produce, run
+from fuseflow.cli.memory_option import with_memory_option
 from fuseflow.cli.parser import Parser, mebibytes
 from fuseflow.cli.watching import INTERRUPTED, MEMORY, Progress, open_trace
 from fuseflow.errors import (
@@ -92,8 +93,9 @@ def _add_machine_options(parser: Parser) -> None:
     )
     parser.add_argument(
         "--memory",
-        metavar="MODEL",
-        help=f"memory model: {', '.join(MEMORIES)} (a DRAM with channels, banks and rows)",
+        metavar="MODEL[,NAME=VALUE..]",
+        help=f"memory model: {', '.join(MEMORIES)} (a DRAM with channels, banks and rows), and "
+        "its parameters, such as hbm2,channels=8,refresh=true,window.array=4",
     )
     parser.add_argument("--timing", choices=PROFILES, help="what primitives and channels cost")
     parser.add_argument(
@@ -215,7 +217,7 @@ def _hardware(context: Context) -> HardwareConfig:
     elif args.fifo_depth is not None:
         timing = replace(timing, capacity=args.fifo_depth, auto_capacity=False)
     if args.memory is not None:
-        memory = replace(memory, model=args.memory)
+        memory = with_memory_option(memory, args.memory)
     return replace(config, timing=timing, memory=memory)
 
 

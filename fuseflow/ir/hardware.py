@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 __all__ = [
+    "ClientWindow",
     "ComalHbmConfig",
     "HardwareConfig",
     "Hbm2Config",
@@ -64,8 +65,20 @@ class ComalHbmConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientWindow:
+    """Lines that the arrays of a kind of node, or of a tensor, may have on their way (`of`)."""
+
+    of: str
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hbm2Config:
-    """A DRAM with channels, banks, rows and a reordering window; the size of published HBM2."""
+    """A DRAM with channels, banks, rows and a reordering window; the size of published HBM2.
+
+    `map` orders the fields of an address, the most significant one first. With `refresh` all rows
+    of a channel are closed every `t_refi` cycles, for `t_rfc` cycles.
+    """
 
     channels: int = 16
     banks: int = 16
@@ -88,6 +101,16 @@ class Hbm2Config:
     bank_xor: bool = False
     client_window: int = 16
     prefetch_tokens: int = 256
+    map: str = "row:bank:col:chan"
+    refresh: bool = False
+    t_refi: int = 3900
+    t_rfc: int = 260
+    windows: tuple[ClientWindow, ...] = ()
+
+    def window_for(self, kind: str, tensor: str) -> int:
+        """Return the lines that an array of a node may have on their way, by kind and tensor."""
+        windows = {window.of: window.lines for window in self.windows}
+        return windows.get(tensor, windows.get(kind, self.client_window))
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,7 @@ class _Builder:
                 cost=cost_of(node, self.profile, self.timing.costs, tile),
                 node=node.id,
                 bases=self._bases(node),
+                window=self.memory.hbm2.window_for(node.op, getattr(node.attrs, "tensor", "")),
             )
         )
 

@@ -83,7 +83,8 @@ class Unit:
     `inputs` and `outputs` are positions in `Machine.channels`; -1 is an input that is not
     connected or a void output, whose tokens cost and wait nothing. `node` is the id of the IR node
     that the unit belongs to, -1 for none; a hidden repsig belongs to its repeat. `bases` are the
-    byte addresses of the arrays in memory that the unit touches (`fuseflow.sim.memory.arrays_of`).
+    byte addresses of the arrays in memory that the unit touches (`fuseflow.sim.memory.arrays_of`),
+    `window` the lines that each may have on their way (0: `Hbm2Config.client_window`).
     """
 
     kind: UnitKind
@@ -94,6 +95,7 @@ class Unit:
     cost: Cost = field(default_factory=Cost)
     node: int = -1
     bases: tuple[int, ...] = ()
+    window: int = 0
 
 
 @dataclass(frozen=True, slots=True)

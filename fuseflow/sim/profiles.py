@@ -17,11 +17,13 @@ from fuseflow.ir.dataflow import AluAttrs, Node, NodeAttrs, Op, ReduceAttrs, Spa
 from fuseflow.ir.hardware import HardwareConfig, MemoryConfig, NodeCost
 from fuseflow.ir.scalar import REDUCTIONS, SCALAR_FUNCTIONS
 from fuseflow.sim.machine import Cost
+from fuseflow.sim.memory.mapping import FIELDS
 
 __all__ = [
     "PROFILES",
     "Profile",
     "check_hardware",
+    "check_windows",
     "cost_of",
     "function_of",
     "require_known",
@@ -39,10 +41,16 @@ LEAST = {
     "batch": 1,
     "t_burst": 1,
     "window": 1,
-    "prefetch_tokens": 1,
+    "prefetch_tokens": 2,
     "client_window": 2,
+    "t_refi": 1,
 }
-"""Least values of figures of memories, 0 for others. Two words may lie in two lines: window 2."""
+"""Least values of figures of memories, 0 for others.
+
+The two segment words of a reference may lie in two lines; a scan looks at the token behind it.
+"""
+CLIENTS = (Op.SCAN, Op.ARRAY, Op.LEVEL_WRITE, Op.VAL_WRITE)
+"""Kinds of nodes whose arrays are clients of a memory."""
 SIGNAL = "repsig"
 FUNCTIONS: Mapping[str, Iterable[str]] = {
     Op.ALU: SCALAR_FUNCTIONS,
@@ -120,6 +128,36 @@ def _check_memory(memory: MemoryConfig) -> None:
             f"{memory.hbm2.row_bytes} bytes with whole words of {WORD_BYTES}",
             where=Location(field="memory.hbm2.line_bytes"),
         )
+    _check_map(memory.hbm2.map)
+    if memory.hbm2.refresh and memory.hbm2.t_rfc >= memory.hbm2.t_refi:
+        raise UsageError(
+            "U312 bad-refresh",
+            f"a refresh of {memory.hbm2.t_rfc} cycles every {memory.hbm2.t_refi} cycles leaves no "
+            "time for anything else",
+            where=Location(field="memory.hbm2.t_rfc"),
+        )
+    for window in memory.hbm2.windows:
+        if window.lines < LEAST["client_window"]:
+            raise _bad_figure("memory.hbm2.windows.lines", window.lines, LEAST["client_window"])
+
+
+def _check_map(order: str) -> None:
+    """Refuse an order of address fields that is not one of all of them, the row first."""
+    names = order.split(":")
+    if sorted(names) != sorted(FIELDS) or names[0] != FIELDS[0]:
+        raise UsageError(
+            "U313 bad-map",
+            f'"{order}" does not order the fields of an address',
+            where=Location(field="memory.hbm2.map"),
+            fix=f"name row, which has no bound, first, then bank, col and chan: {':'.join(FIELDS)}",
+        )
+
+
+def check_windows(memory: MemoryConfig, tensors: Iterable[str]) -> None:
+    """Refuse a window of something that no program with these tensors has (UsageError)."""
+    for window in memory.hbm2.windows:
+        known = [*CLIENTS, *tensors]
+        require_known("U314 unknown-client", "node kind or tensor", window.of, known)
 
 
 def _check_override(override: NodeCost) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fuseflow.sim.memory import MemoryFigures
+from fuseflow.sim.memory import ClientFigures, MemoryFigures
 from fuseflow.sim.params import Floats, Ints
 from fuseflow.sim.tokens import TokenStream
 
@@ -38,7 +38,8 @@ class UnitResult:
 
     clock = busy + cycles that it waited: for tokens, for room in outputs, for memory. `level` and
     `values` (f32[n, *tile]) are set for writers. How FLOPs and bytes are counted is
-    docs/streams.md, section 4. `waited_by_input` is there after a watched run.
+    docs/streams.md, section 4. `waited_by_input` is there after a watched run. `clients` are those
+    of a memory that is not ideal, in the order of the unit's arrays.
     """
 
     clock: int
@@ -52,6 +53,7 @@ class UnitResult:
     waited_by_input: tuple[int, ...] | None = None
     level: WrittenLevel | None = None
     values: Floats | None = None
+    clients: tuple[ClientFigures, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

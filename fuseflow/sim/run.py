@@ -20,7 +20,7 @@ from fuseflow.sim.build import build_machine
 from fuseflow.sim.check import ATOL, RTOL, check_outputs
 from fuseflow.sim.machine import Machine
 from fuseflow.sim.memory import allocate
-from fuseflow.sim.profiles import check_hardware, require_known
+from fuseflow.sim.profiles import check_hardware, check_windows, require_known
 from fuseflow.sim.result import INTERRUPTED, MachineResult
 from fuseflow.sim.statistics import deadlock_report, kernel_statistics, totals
 
@@ -113,6 +113,7 @@ def simulate(
     machine_config = hardware or HardwareConfig()
     check_hardware(machine_config)
     verify_program(program)
+    check_windows(machine_config.memory, program.tensors)
     run = _Run(program, machine_config, SIMULATORS[engine](), max_cycles, watch or Watch())
     try:
         for kernel in program.kernels:

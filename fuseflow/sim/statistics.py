@@ -136,15 +136,15 @@ def _memory(machine: Machine, result: MachineResult) -> MemoryStats | None:
     is_dram = config.model == "hbm2"
     return MemoryStats(
         model=config.model,
-        reads=figures.reads,
-        writes=figures.writes,
-        transferred_bytes=(figures.reads + figures.writes)
+        reads=figures.total("reads"),
+        writes=figures.total("writes"),
+        transferred_bytes=(figures.total("reads") + figures.total("writes"))
         * (config.hbm2.line_bytes if is_dram else WORD_BYTES),
         channels=config.hbm2.channels if is_dram else config.comal_hbm.channels,
-        row_hits=figures.row_hits,
-        row_opens=figures.row_opens,
-        row_conflicts=figures.row_conflicts,
-        bus_busy=figures.bus_busy,
+        row_hits=figures.total("row_hits"),
+        row_opens=figures.total("row_opens"),
+        row_conflicts=figures.total("row_conflicts"),
+        bus_busy=figures.total("bus_busy"),
     )
 
 
@@ -154,7 +154,7 @@ def _critical(
     """Return what worked most: the first of equal nodes, or the data buses of a DRAM."""
     found = [CriticalResource("node", node.name, node.busy) for node in nodes]
     if result.memory is not None and machine.memory.model == "hbm2":
-        mean = result.memory.bus_busy // machine.memory.hbm2.channels
+        mean = result.memory.total("bus_busy") // machine.memory.hbm2.channels
         found.append(CriticalResource("memory", machine.memory.model, mean))
     most = max(found, key=lambda resource: resource.busy, default=None)
     return most if most and most.busy else None

@@ -172,6 +172,22 @@ def test_a_report_can_be_simulated_again_from_its_own_machine(
     [
         ("memory { modle: 1 }", [], 1, 'W011: machine.txtpb: field "modle": line 1'),
         ("", ["--memory", "hbm9"], 2, "U302 unknown-memory"),
+        ("", ["--memory", "hbm2,chanels=4"], 2, 'U321 unknown-parameter: unknown parameter "chan'),
+        ("", ["--memory", "ideal,channels=4"], 2, "U321 unknown-parameter"),
+        ("", ["--memory", "hbm2,channels"], 2, "U320 no-value"),
+        ("", ["--memory", "hbm2,channels=many"], 2, "U322 bad-value: memory parameter channels"),
+        ("", ["--memory", "hbm2,refresh=1"], 2, "U322 bad-value: memory parameter refresh"),
+        ("", ["--memory", "hbm2,channels=0"], 2, 'U307 bad-figure: field "memory.hbm2.channels'),
+        ("", ["--memory", "hbm2,map=chan:row:bank:col"], 2, 'U313 bad-map: field "memory.hbm2.map'),
+        ("", ["--memory", "hbm2,map=row:bank"], 2, 'U313 bad-map: field "memory.hbm2.map'),
+        ("", ["--memory", "hbm2,refresh=true,t_refi=200"], 2, "U312 bad-refresh"),
+        ("", ["--memory", "hbm2,window.arry=4"], 2, "U314 unknown-client: unknown node kind or"),
+        (
+            "",
+            ["--memory", "hbm2,window.array=1"],
+            2,
+            'U307 bad-figure: field "memory.hbm2.windows.lines',
+        ),
         ("", ["--timing", "fast"], 2, "U002 bad-option: argument --timing"),
         ("timing { costs { kind: 'adder' } }", [], 2, "U304 unknown-kind"),
         ("", ["--fifo-depth", "0"], 2, "U307 bad-figure"),
@@ -193,6 +209,20 @@ def test_a_wrong_machine_gets_one_clear_line(
     assert (result.code, result.out) == (code, b"")
     assert result.err.startswith(f"ff-sim: error: {line}")
     assert len(result.err.splitlines()) <= 2
+
+
+def test_parameters_of_a_memory_can_be_given_with_its_model(call: Call, program_file: Path) -> None:
+    words = "hbm2,channels=4,map=row:chan:bank:col,t_cl=40,window.scan=4,window.array=8"
+    report = simulated(call, program_file, "--memory", f"{words},align=64")
+    memory = report["hardware"]["memory"]
+    assert (memory["model"], int(memory["align"])) == ("MEMORY_MODEL_HBM2", 64)
+    assert memory["hbm2"]["channels"] == 4
+    assert memory["hbm2"]["map"] == "row:chan:bank:col"
+    assert memory["hbm2"]["t_cl"] == 40
+    windows = [(window["of"], window["lines"]) for window in memory["hbm2"]["windows"]]
+    assert windows == [("scan", 4), ("array", 8)]
+    plain = simulated(call, program_file, "--memory", "hbm2")
+    assert report["totals"]["cycles"] > plain["totals"]["cycles"]
 
 
 def test_the_wrong_stage_order_is_explained(call: Call, graph_file: Path) -> None:

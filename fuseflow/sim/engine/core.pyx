@@ -13,13 +13,15 @@ from libc.string cimport memcpy
 import numpy as np
 
 from fuseflow.sim.machine import ChannelKind, UnitKind
-from fuseflow.sim.memory import MemoryFigures, first_clients
+from fuseflow.sim.memory import first_clients
 from fuseflow.sim.result import ChannelResult, UnitResult, WrittenLevel
 from fuseflow.sim.tokens import TokenStream
 
 from fuseflow.sim.engine.attach cimport attach_unit, open_memory
 from fuseflow.sim.engine.bind cimport bind_unit
+from fuseflow.sim.engine.horizon cimport horizon
 from fuseflow.sim.engine.memory cimport IDEAL, Memory, memory_serve, memory_start
+from fuseflow.sim.engine.memory_figures cimport clients_of, figures_of
 from fuseflow.sim.engine.pool cimport (
     NO_FAULT, Fault, Pool, pool_close, pool_open, pool_take,
 )
@@ -80,10 +82,10 @@ cdef class Core:
         clients = first_clients(machine)
         for index, unit in enumerate(machine.units):
             self._make_unit(index, unit, tiles)
+            if watch:
+                self.units[index].run = NULL
             attach_unit(&self.units[index], &self.memory, unit, machine.memory, clients[index],
                         index)
-            if watch and self.units[index].access is NULL:
-                self.units[index].run = NULL
 
     def __dealloc__(self):
         pool_close(&self.pool)
@@ -193,21 +195,23 @@ cdef class Core:
         cdef int32_t index
         cdef Unit* u
         cdef Unit* slowest = NULL
-        if self.memory.kind == IDEAL:
+        cdef int64_t start = NEVER if self.memory.kind == IDEAL else memory_start(&self.memory)
+        if start == NEVER:
             return False
+        if memory_serve(&self.memory, horizon(&self.memory, start, self.units, self.n_units,
+                                              self.producers, self.limit)):
+            for index in range(self.n_units):
+                if self.memory.woken[index]:
+                    self.memory.woken[index] = 0
+                    self.units[index].ready = True
+            return True
         for index in range(self.n_units):
             u = &self.units[index]
             if u.wait != WAIT_ROOM or (self.limit >= 0 and u.clock > self.limit):
                 continue
             if slowest is NULL or u.clock < slowest.clock:
                 slowest = u
-        if memory_serve(&self.memory, NEVER if slowest is NULL else slowest.clock):
-            for index in range(self.n_units):
-                if self.memory.woken[index]:
-                    self.memory.woken[index] = 0
-                    self.units[index].ready = True
-            return True
-        if slowest is NULL or memory_start(&self.memory) == NEVER:
+        if slowest is NULL:
             return False
         self._grow(slowest)
         return True
@@ -276,21 +280,11 @@ cdef class Core:
         cdef int64_t latest = 0
         for index in range(self.n_units):
             latest = max(latest, self.units[index].clock)
-        return max(latest, self.memory.figures.last_response)
+        return max(latest, self.memory.last_response)
 
     def memory_figures(self):
         """Return the figures of memory; None if it is ideal."""
-        if self.memory.kind == IDEAL:
-            return None
-        return MemoryFigures(
-            reads=self.memory.figures.reads,
-            writes=self.memory.figures.writes,
-            row_hits=self.memory.figures.row_hits,
-            row_opens=self.memory.figures.row_opens,
-            row_conflicts=self.memory.figures.row_conflicts,
-            bus_busy=self.memory.figures.bus_busy,
-            last_response=self.memory.figures.last_response,
-        )
+        return None if self.memory.kind == IDEAL else figures_of(&self.memory)
 
     def peak_bytes(self):
         """Return how much memory the run has taken."""
@@ -368,6 +362,7 @@ cdef class Core:
             waited_for_room=u.waited_room,
             waited_for_memory=u.waited_memory,
             waited_by_input=self._waits(u) if self.watch else None,
+            clients=clients_of(&self.memory, u),
             level=written,
             values=values,
         )

@@ -6,12 +6,23 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from fuseflow.sim.engine.memory cimport Memory
+from fuseflow.sim.engine.memory cimport Memory, take_field
 from fuseflow.sim.engine.unit cimport Unit
 
 
 cdef enum:
     WORD = 4  # bytes
+
+
+cdef enum AccessKind:
+    BY_VECTORS
+    BY_STORES
+    BY_TOKENS
+    BY_RUNS
+
+
+cdef struct Access:
+    AccessKind kind  # which struct it is that begins with this one
 
 
 cdef struct Client:
@@ -20,12 +31,15 @@ cdef struct Client:
     int64_t window  # lines on their way at most
     int64_t count  # requests so far
     int64_t last_time  # cycle of the last one
+    int64_t words  # that were read or written
+    int64_t waited  # cycles that requests were late because the window was full
     int32_t number
     int32_t owner
 
 
 cdef struct Line:
     int64_t start  # byte address
+    int64_t time  # cycle of the request
     int64_t response
     int64_t planned  # uses so far known
     int64_t used
@@ -59,6 +73,7 @@ cdef struct Stage:
 
 
 cdef struct Ahead:
+    Access access
     Taken* tokens  # ring
     int64_t mask
     int64_t depth  # tokens that the front end may be ahead
@@ -75,9 +90,50 @@ cdef struct Ahead:
     bint direct  # outputs take whole runs: no bounds, no intervals
 
 
+cdef struct Piece:
+    # Tokens that a front end took in cycles front, front + slope, ..
+    int64_t index  # of the first one
+    int64_t n
+    uint8_t ctl  # what they all are; a control token is alone
+    bint stored  # references lie in `values` of the front end, else they are base, base + step, ..
+    int64_t base
+    int64_t step
+    int64_t front
+    int64_t slope
+
+
+cdef struct Stretch:
+    # Tokens that a unit was done with in cycles first, first + slope, ..
+    int64_t index  # of the first one
+    int64_t n
+    int64_t first
+    int64_t slope
+
+
+cdef struct Fetch:
+    # The front end of an array of scalars on unbounded channels.
+    Access access
+    Reader reader
+    Piece* pieces  # ring
+    Stretch* stretches  # ring
+    int64_t* values  # ring, by token
+    int64_t mask
+    int64_t depth  # tokens that the front end may be ahead
+    int64_t taken  # tokens
+    int64_t planned
+    int64_t used
+    int64_t piece_taken  # pieces
+    int64_t piece_planned
+    int64_t piece_used
+    int64_t stretch  # the one with the token `depth` before the next one
+    int64_t stretch_end
+    int64_t last_front
+    int64_t bound  # of the references
+
+
 cdef struct Writer:
     Client client
-    int64_t line  # in the buffer, -1 for none
+    int64_t line  # byte address of the one in the buffer, -1 for none
     int64_t filled  # bytes
     int64_t next  # bytes of the array that are still to be put
     int64_t end
@@ -91,12 +147,15 @@ cdef struct Writer:
 
 
 cdef struct Stores:
+    Access access
     int32_t n_writers
     Writer writers[2]
 
 
 cdef struct Vectors:
+    Access access
     Client clients[2]
+    int32_t n_clients
     int64_t response
     int64_t batch
     int64_t end  # scan: position behind the vector under way
@@ -105,9 +164,27 @@ cdef struct Vectors:
     int64_t* held
 
 
+cdef inline bint lies_in(Reader* r, Line* line, int64_t address) noexcept nogil:
+    return 0 <= address - line.start < r.client.memory.dram.line.size
+
+
+cdef inline bint in_last_line(Reader* r, int64_t address) noexcept nogil:
+    """Whether a word lies in the line that was asked for last."""
+    cdef int64_t count = r.client.count
+    return count > 0 and lies_in(r, &r.lines[(count - 1) & r.mask], address)
+
+
+cdef inline int64_t line_of(Client* c, int64_t address) noexcept nogil:
+    """Return where the line of an address starts."""
+    cdef int64_t rest = address
+    return address - take_field(&c.memory.dram.line, &rest)
+
+
 cdef bint ask(Client* c, int64_t time, int64_t address, int32_t words, bint write,
               int64_t* response) noexcept nogil
 cdef bint advance(Unit* u, Ahead* a) noexcept nogil
-cdef Line* use_line(Ahead* a, int32_t reader, int64_t address) noexcept nogil
+cdef bint plan_line(Reader* r, int64_t address, int64_t want) noexcept nogil
+cdef int64_t released(Reader* r, int64_t index) noexcept nogil
+cdef Line* use_line(Reader* r, int64_t address) noexcept nogil
 cdef int64_t metadata_ready(Ahead* a, int64_t index) noexcept nogil
 cdef void serve_taken(Ahead* a, int64_t clock) noexcept nogil

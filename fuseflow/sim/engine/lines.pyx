@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from fuseflow.sim.engine.memory cimport UNANSWERED, Request, memory_submit
+from fuseflow.sim.engine.memory cimport QUEUE, UNANSWERED, Request, memory_submit
 from fuseflow.sim.engine.ring cimport CTL_VALUE, Chan, has, head_ctl, head_int, head_stamp, remove_token
 from fuseflow.sim.engine.unit cimport Unit
 
@@ -13,7 +13,6 @@ cdef bint ask(Client* c, int64_t time, int64_t address, int32_t words, bint writ
     """Send a request in cycle `time`, or one cycle after the one before."""
     cdef Request r
     r.time = max(time, c.last_time + 1)
-    r.sequence = c.count
     r.address = address
     r.response = response
     r.client = c.number
@@ -23,11 +22,9 @@ cdef bint ask(Client* c, int64_t time, int64_t address, int32_t words, bint writ
     response[0] = UNANSWERED
     c.last_time = r.time
     c.count += 1
+    if c.memory.kind == QUEUE:
+        c.words += words
     return memory_submit(c.memory, &r)
-
-
-cdef inline bint lies_in(Reader* r, Line* line, int64_t address) noexcept nogil:
-    return 0 <= address - line.start < r.client.memory.dram.line_bytes
 
 
 cdef bint advance(Unit* u, Ahead* a) noexcept nogil:
@@ -71,8 +68,7 @@ cdef bint _plan_token(Ahead* a, int32_t k) noexcept nogil:
     cdef Taken* t
     cdef int64_t start = 0
     cdef int64_t end = 0
-    cdef int64_t line_bytes = r.client.memory.dram.line_bytes
-    cdef int64_t stop, want
+    cdef int64_t first, stop, want
     if s.at == a.taken:
         return False
     t = &a.tokens[s.at & a.mask]
@@ -80,16 +76,21 @@ cdef bint _plan_token(Ahead* a, int32_t k) noexcept nogil:
         _bytes(a, k, t.value, &start, &end)
     start += r.client.base
     end += r.client.base
+    first = start
     if s.next >= 0:
         start = s.next
     while start < end:
         want = t.front if k == 0 else metadata_ready(a, s.at)
-        if not _plan_line(a, r, start, want):
+        if r.is_metadata and not in_last_line(r, start):
+            _settle(a, r)
+        if not plan_line(r, start, want):
             s.next = start
             return False
-        stop = min(end, r.lines[(r.client.count - 1) & r.mask].start + line_bytes)
+        stop = min(end, r.lines[(r.client.count - 1) & r.mask].start
+                   + r.client.memory.dram.line.size)
         _note_uses(a, r, t, s.at, start, stop)
         start = stop
+    r.client.words += (end - first) // WORD
     s.at += 1
     s.next = -1
     return True
@@ -108,40 +109,44 @@ cdef void _bytes(Ahead* a, int32_t k, int64_t ref, int64_t* start, int64_t* end)
         end[0] = WORD * a.segments[ref + 1]
 
 
-cdef bint _plan_line(Ahead* a, Reader* r, int64_t address, int64_t want) noexcept nogil:
+cdef bint plan_line(Reader* r, int64_t address, int64_t want) noexcept nogil:
     """Ask for the line of a word unless it was the last one; False if that must wait."""
     cdef Client* c = &r.client
     cdef Line* line
-    cdef int64_t released = 0
-    if c.count and lies_in(r, &r.lines[(c.count - 1) & r.mask], address):
+    cdef int64_t late = 0
+    if in_last_line(r, address):
         return True
     if want == UNANSWERED:
         return False
+    want = max(want, c.last_time + 1)
     if c.count >= c.window:
-        released = _released(r, c.count - c.window)
-        if released == UNANSWERED:
+        late = released(r, c.count - c.window)
+        if late == UNANSWERED:
             return False
+        late = max(late - want, 0)
+        c.waited += late
     line = &r.lines[c.count & r.mask]
-    if r.is_metadata and c.count > r.mask:
-        _settle(a, line)
-    line.start = address - address % c.memory.dram.line_bytes
+    line.start = line_of(c, address)
+    line.time = want + late
     line.first_token = -1
     line.planned = 0
     line.used = 0
     line.last_use = 0
     line.with_before = False
     line.with_after = False
-    return ask(c, max(want, released), line.start, 1, False, &line.response)
+    return ask(c, line.time, line.start, 1, False, &line.response)
 
 
-cdef void _settle(Ahead* a, Line* line) noexcept nogil:
-    """Note for the tokens of a line when they are ready, before its place is used again."""
+cdef void _settle(Ahead* a, Reader* r) noexcept nogil:
+    """Note for the tokens of the next line's predecessor in its place when they are ready."""
+    cdef Line* line = &r.lines[r.client.count & r.mask]
     cdef int64_t index
-    for index in range(max(line.first_token, a.served), line.last_token + 1):
-        metadata_ready(a, index)
+    if r.client.count > r.mask:
+        for index in range(max(line.first_token, a.served), line.last_token + 1):
+            metadata_ready(a, index)
 
 
-cdef int64_t _released(Reader* r, int64_t index) noexcept nogil:
+cdef int64_t released(Reader* r, int64_t index) noexcept nogil:
     """Return the cycle in which a line was used up, or UNANSWERED."""
     cdef Line* line = &r.lines[index & r.mask]
     cdef int64_t cycle
@@ -201,9 +206,8 @@ cdef int64_t metadata_ready(Ahead* a, int64_t index) noexcept nogil:
     return t.ready
 
 
-cdef Line* use_line(Ahead* a, int32_t reader, int64_t address) noexcept nogil:
+cdef Line* use_line(Reader* r, int64_t address) noexcept nogil:
     """Return the line of the next word in order of use; NULL while that is not answered."""
-    cdef Reader* r = &a.readers[reader]
     cdef int64_t at = r.at
     if at < r.client.count and not lies_in(r, &r.lines[at & r.mask], address):
         at += 1

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t
 
-from fuseflow.sim.engine.dram cimport dram_serve, dram_start
+from fuseflow.sim.engine.dram cimport dram_serve, dram_start, dram_submit
 from fuseflow.sim.engine.pool cimport pool_resize
 
 cdef enum:
@@ -12,18 +12,23 @@ cdef enum:
 cdef int64_t NEVER = (<int64_t> 1) << 62
 
 
-cdef inline bint _before(Memory* m, Request* a, Request* b) noexcept nogil:
+cdef inline bint _before(Request* a, Request* b) noexcept nogil:
+    """Whether a goes first; a client asks at most once per cycle."""
     if a.time != b.time:
         return a.time < b.time
-    if m.kind == QUEUE and a.write != b.write:
+    if a.write != b.write:
         return b.write  # readers go first
-    if a.client != b.client:
-        return a.client < b.client
-    return a.sequence < b.sequence
+    return a.client < b.client
 
 
 cdef bint memory_submit(Memory* m, Request* request) noexcept nogil:
     """Accept a request; False and a fault if there is no memory for it."""
+    if m.kind == DRAM:
+        return dram_submit(m, request)
+    return _push(m, request)
+
+
+cdef bint _push(Memory* m, Request* request) noexcept nogil:
     cdef int64_t at = m.pending
     cdef int64_t parent
     cdef int64_t room
@@ -38,7 +43,7 @@ cdef bint memory_submit(Memory* m, Request* request) noexcept nogil:
     m.pending += 1
     while at > 0:
         parent = (at - 1) // 2
-        if not _before(m, request, &m.heap[parent]):
+        if not _before(request, &m.heap[parent]):
             break
         m.heap[at] = m.heap[parent]
         at = parent
@@ -46,7 +51,7 @@ cdef bint memory_submit(Memory* m, Request* request) noexcept nogil:
     return True
 
 
-cdef void pop_request(Memory* m, Request* out) noexcept nogil:
+cdef void _pop(Memory* m, Request* out) noexcept nogil:
     """Remove the first request of the heap."""
     cdef int64_t at = 0
     cdef int64_t child
@@ -58,9 +63,9 @@ cdef void pop_request(Memory* m, Request* out) noexcept nogil:
         child = 2 * at + 1
         if child >= m.pending:
             break
-        if child + 1 < m.pending and _before(m, &m.heap[child + 1], &m.heap[child]):
+        if child + 1 < m.pending and _before(&m.heap[child + 1], &m.heap[child]):
             child += 1
-        if not _before(m, &m.heap[child], last):
+        if not _before(&m.heap[child], last):
             break
         m.heap[at] = m.heap[child]
         at = child
@@ -74,10 +79,18 @@ cdef int64_t memory_start(Memory* m) noexcept nogil:
     return m.heap[0].time if m.pending else NEVER
 
 
-cdef bint memory_serve(Memory* m, int64_t bound) noexcept nogil:
-    """Answer requests until a unit has an answer; False if there is nothing to answer.
+cdef int64_t memory_latency(Memory* m) noexcept nogil:
+    """Return the least number of cycles from a request to its answer."""
+    if m.kind == DRAM:
+        return m.dram.t_req + m.dram.t_cl + m.dram.t_burst + m.dram.t_rsp
+    return HOPS + m.queue.latency + (m.queue.startup if m.queue.startup_every_request else 0)
 
-    No unit that may still run asks for anything before cycle `bound`.
+
+cdef bint memory_serve(Memory* m, int64_t bound) noexcept nogil:
+    """Answer requests; False if there is nothing that can be answered.
+
+    Nobody asks for anything before cycle `bound` without an answer, which is later than the first
+    request and a whole access after it, or else limits what is answered.
     """
     if m.kind == DRAM:
         return dram_serve(m, bound)
@@ -85,18 +98,13 @@ cdef bint memory_serve(Memory* m, int64_t bound) noexcept nogil:
 
 
 cdef bint _queue_serve(Memory* m, int64_t bound) noexcept nogil:
-    cdef int64_t horizon = memory_start(m)
+    cdef bint answered = False
     cdef Request request
-    if horizon >= bound:
-        return False
-    horizon += HOPS + m.queue.latency
-    if m.queue.startup_every_request:
-        horizon += m.queue.startup
-    horizon = min(horizon, bound)
-    while m.pending and m.heap[0].time < horizon:
-        pop_request(m, &request)
+    while m.pending and m.heap[0].time < bound:
+        _pop(m, &request)
         _queue_answer(m, &request)
-    return True
+        answered = True
+    return answered
 
 
 cdef void _queue_answer(Memory* m, Request* r) noexcept nogil:
@@ -107,15 +115,11 @@ cdef void _queue_answer(Memory* m, Request* r) noexcept nogil:
         m.cycle = r.time
         m.in_cycle = 0
     for k in range(r.words):
-        latest = max(latest, _queue_word(m, r.time))
-    if r.write:
-        m.figures.writes += r.words
-    else:
-        m.figures.reads += r.words
-    answer(m, r, latest)
+        latest = max(latest, _queue_word(m, r.time, r.write))
+    answer(m, r.response, r.owner, r.time, latest)
 
 
-cdef int64_t _queue_word(Memory* m, int64_t time) noexcept nogil:
+cdef int64_t _queue_word(Memory* m, int64_t time, bint write) noexcept nogil:
     """Send one word to the next channel; return when the client has it."""
     cdef int64_t start, done, channel
     m.pointer = (m.pointer + m.in_cycle) % m.queue.channels
@@ -128,4 +132,8 @@ cdef int64_t _queue_word(Memory* m, int64_t time) noexcept nogil:
         done += m.queue.startup
     m.used[channel] = 1
     m.forwarded[channel] = max(m.forwarded[channel] + 1, done)
+    if write:
+        m.figures[channel].writes += 1
+    else:
+        m.figures[channel].reads += 1
     return m.forwarded[channel] + 1

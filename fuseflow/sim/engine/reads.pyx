@@ -216,7 +216,7 @@ cdef inline void _remove(Unit* u, Ahead* a) noexcept nogil:
 
 cdef bint _reach_line(Unit* u, Ahead* a, int32_t reader, int64_t address) noexcept nogil:
     """Use a word; False to wait for its line."""
-    cdef Line* line = use_line(a, reader, address)
+    cdef Line* line = use_line(&a.readers[reader], address)
     if line is NULL:
         return wait_memory(u)
     reach_memory(u, line.response)
@@ -279,13 +279,13 @@ cdef bint _step_scan_ahead(Unit* u, Ahead* a) noexcept nogil:
 cdef bint _send_line(Unit* u, ScanState* s, Ahead* a, int32_t reader) noexcept nogil:
     """Send what lies in one line as a run; False to wait for the line."""
     cdef int64_t address = a.readers[reader].client.base + WORD * s.at
-    cdef Line* line = use_line(a, reader, address)
+    cdef Line* line = use_line(&a.readers[reader], address)
     cdef int64_t n
     cdef Times t
     if line is NULL:
         return wait_memory(u)
     reach_memory(u, line.response)
-    n = (line.start + a.readers[reader].client.memory.dram.line_bytes - address) // WORD
+    n = (line.start + a.readers[reader].client.memory.dram.line.size - address) // WORD
     n = min(n, s.end - s.at)
     t.explicit = False
     t.strict = False
@@ -400,7 +400,7 @@ cdef bint _send_value(Unit* u, ArrayState* s, Ahead* a, Taken* t) noexcept nogil
 
 cdef bint _reach_value(Unit* u, ArrayState* s, Ahead* a) noexcept nogil:
     """Wait for every line of a value, one after the other; `u.port` says how far."""
-    cdef int64_t size = a.readers[0].client.memory.dram.line_bytes
+    cdef int64_t size = a.readers[0].client.memory.dram.line.size
     cdef int64_t start = (a.readers[0].client.base
                           + a.tokens[(a.removed - 1) & a.mask].value * a.stride)
     cdef int64_t end = start + a.stride

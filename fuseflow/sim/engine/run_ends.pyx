@@ -128,9 +128,7 @@ cdef void run_level_write(Unit* u) noexcept nogil:
     cdef LevelWriteState* s = <LevelWriteState*> u.state
     cdef Chan* c = u.inputs[0]
     cdef Times t
-    cdef Entry* e
-    cdef int64_t n, i, base
-    cdef int64_t* to
+    cdef int64_t n
     while True:
         if bundle_level_write(u, s):
             continue
@@ -142,21 +140,30 @@ cdef void run_level_write(Unit* u) noexcept nogil:
             elif not step_level_write(u):
                 return
             continue
-        if not reserve_coordinates(u, s, n):
+        if not append_coordinates(u, s, c, n):
             return
-        e = head_entry(c)
-        to = s.coordinates + s.n_coordinates
-        if e.kind == INTS:
-            memcpy(to, e.data.ints + c.pos, n * sizeof(int64_t))
-        else:
-            base = e.data.base + e.step * c.pos
-            for i in range(n):
-                to[i] = base + e.step * i
-        s.n_coordinates += n
         t = arrivals(c)
         begin_drain(u, u.ii, n)
         drain(u, &t, u.ii, n)
         remove_values(c, n)
+
+
+cdef bint append_coordinates(Unit* u, LevelWriteState* s, Chan* c, int64_t n) noexcept nogil:
+    """Append n coordinates at the head of c; False and a fault if there is no memory."""
+    cdef Entry* e = head_entry(c)
+    cdef int64_t i, base
+    cdef int64_t* to
+    if not reserve_coordinates(u, s, n):
+        return False
+    to = s.coordinates + s.n_coordinates
+    if e.kind == INTS:
+        memcpy(to, e.data.ints + c.pos, n * sizeof(int64_t))
+    else:
+        base = e.data.base + e.step * c.pos
+        for i in range(n):
+            to[i] = base + e.step * i
+    s.n_coordinates += n
+    return True
 
 
 cdef inline bint _write_stop(Unit* u, LevelWriteState* s, Chan* c) noexcept nogil:
@@ -190,21 +197,24 @@ cdef void run_val_write(Unit* u) noexcept nogil:
         if s.positions >= 0 and s.count + n > s.positions:
             fault(u, FAULT_OUT_OF_RANGE_REF, s.positions, s.positions)
             return
-        if not reserve_values(u, s, n):
+        if not append_values(u, s, c, n):
             return
-        _store(s, c, n)
         t = arrivals(c)
         begin_drain(u, u.ii, n)
         drain(u, &t, u.ii, n)
         remove_values(c, n)
 
 
-cdef void _store(ValWriteState* s, Chan* c, int64_t n) noexcept nogil:
+cdef bint append_values(Unit* u, ValWriteState* s, Chan* c, int64_t n) noexcept nogil:
+    """Append n numbers at the head of c; False and a fault if there is no memory."""
     cdef Entry* e = head_entry(c)
     cdef int64_t i, width = c.width
-    cdef float* to = s.values + s.count * width
+    cdef float* to
     cdef const float* source = s.fill
     cdef int64_t step = 0
+    if not reserve_values(u, s, n):
+        return False
+    to = s.values + s.count * width
     if not is_missing(e, c.pos):
         source = e.data.numbers + e.step * c.pos
         step = e.step
@@ -215,3 +225,4 @@ cdef void _store(ValWriteState* s, Chan* c, int64_t n) noexcept nogil:
             memcpy(to + i * width, source + i * step, width * sizeof(float))
     s.count += n
     s.written += n
+    return True

@@ -5,11 +5,14 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.ends cimport close_segment, same_kind, write_coordinate, write_value
-from fuseflow.sim.engine.lines cimport WORD, Stores, Writer, ask
-from fuseflow.sim.engine.memory cimport QUEUE, UNANSWERED
+from fuseflow.sim.engine.lines cimport WORD, Stores, Writer, ask, line_of
+from fuseflow.sim.engine.memory cimport DRAM, QUEUE, UNANSWERED
 from fuseflow.sim.engine.ring cimport (
-    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int, head_number,
+    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, absent_at_head, has, head_ctl, head_int,
+    head_number, remove_values, values_left,
 )
+from fuseflow.sim.engine.run_ends cimport append_coordinates, append_values
+from fuseflow.sim.engine.runs cimport Times, arrivals, begin_drain, drain
 from fuseflow.sim.engine.states cimport LevelWriteState, ValWriteState
 from fuseflow.sim.engine.unit cimport (
     Unit, finish, misaligned, reach_memory, take, tick, wait_memory, wait_token,
@@ -29,6 +32,8 @@ cdef void _put(Writer* w, int64_t first, int64_t words) noexcept nogil:
     """Begin to write words of an array; `_store` does it."""
     w.next = w.client.base + WORD * first
     w.end = w.next + WORD * words
+    if w.client.memory.kind == DRAM:
+        w.client.words += words
     w.entries += 1
     w.words += words
 
@@ -62,20 +67,24 @@ cdef bint _send_vector(Unit* u, Writer* w) noexcept nogil:
 
 
 cdef bint _store_lines(Unit* u, Writer* w) noexcept nogil:
-    cdef int64_t size = w.client.memory.dram.line_bytes
+    cdef int64_t size = w.client.memory.dram.line.size
     cdef int64_t line, stop
+    if w.next < w.end and line_of(&w.client, w.next) == w.line and w.filled + w.end - w.next < size:
+        w.filled += w.end - w.next
+        w.next = w.end
+        return True
     while True:
         if w.line >= 0 and w.filled >= size and not _post(u, w):
             return False
         if w.next >= w.end:
             return True
-        line = w.next // size
+        line = line_of(&w.client, w.next)
         if w.line >= 0 and w.line != line and not _post(u, w):
             return False
         if w.line < 0:
             w.line = line
             w.filled = 0
-        stop = min(w.end, (line + 1) * size)
+        stop = min(w.end, line + size)
         w.filled += stop - w.next
         w.next = stop
 
@@ -87,8 +96,9 @@ cdef bint _post(Unit* u, Writer* w) noexcept nogil:
         response = w.responses[(w.client.count - w.client.window) & w.mask]
         if response == UNANSWERED:
             return wait_memory(u)
+        w.client.waited += max(response - max(u.clock, w.client.last_time + 1), 0)
         reach_memory(u, response)
-    if not ask(&w.client, u.clock, w.line * w.client.memory.dram.line_bytes, 1, True,
+    if not ask(&w.client, u.clock, w.line, 1, True,
                &w.responses[w.client.count & w.mask]):
         return False
     w.line = -1
@@ -158,6 +168,69 @@ cdef bint _take_coordinate(Unit* u, LevelWriteState* s, Stores* stores) noexcept
         u.phase = END
     take(u, 0)
     return True
+
+
+cdef void run_level_store(Unit* u) noexcept nogil:
+    """level_write on a DRAM: coordinates that go to one line together."""
+    cdef LevelWriteState* s = <LevelWriteState*> u.state
+    cdef Stores* stores = <Stores*> u.access
+    cdef Writer* w = &stores.writers[stores.n_writers - 1]
+    cdef Chan* c = u.inputs[0]
+    cdef int64_t n
+    while not u.finished:
+        n = values_left(c) if u.phase == TAKE else 0
+        if n and not absent_at_head(c):
+            n = _fit(w, s.n_coordinates, n)
+            if not append_coordinates(u, s, c, n):
+                return
+            u.port = stores.n_writers - 1
+            _take_run(u, c, n)
+        if not step_level_store(u):
+            return
+
+
+cdef void run_val_store(Unit* u) noexcept nogil:
+    """val_write of scalars on a DRAM: those that go to one line together."""
+    cdef ValWriteState* s = <ValWriteState*> u.state
+    cdef Stores* stores = <Stores*> u.access
+    cdef Chan* c = u.inputs[0]
+    cdef int64_t n
+    while not u.finished:
+        n = values_left(c) if u.phase == START and c.width == 1 else 0
+        if n and (s.positions < 0 or s.count + n <= s.positions):
+            n = _fit(&stores.writers[0], s.count, n)
+            if not append_values(u, s, c, n):
+                return
+            u.port = 0
+            _take_run(u, c, n)
+        if not step_val_store(u):
+            return
+
+
+cdef int64_t _fit(Writer* w, int64_t first, int64_t n) noexcept nogil:
+    """Begin to write n words, or as many as go to the line of the first one.
+
+    Only one if another line must be sent before.
+    """
+    cdef int64_t address = w.client.base + WORD * first
+    cdef int64_t line = line_of(&w.client, address)
+    n = min(n, (line + w.client.memory.dram.line.size - address) // WORD)
+    if w.line >= 0 and w.line != line:
+        n = 1
+    _put(w, first, n)
+    return n
+
+
+cdef void _take_run(Unit* u, Chan* c, int64_t n) noexcept nogil:
+    """Take n values; the work of the last one is done when its line is filled."""
+    cdef Times t
+    t = arrivals(c)
+    begin_drain(u, u.ii, n)
+    drain(u, &t, u.ii, n)
+    remove_values(c, n)
+    u.clock -= u.ii
+    u.busy -= u.ii
+    u.phase = STORE
 
 
 cdef bint step_val_store(Unit* u) noexcept nogil:

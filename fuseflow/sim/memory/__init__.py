@@ -10,12 +10,22 @@ from fuseflow.sim.memory.clients import arrays_of, first_clients, owners_of
 from fuseflow.sim.memory.dram import Dram
 from fuseflow.sim.memory.model import MemoryModel, make_memory
 from fuseflow.sim.memory.queue_server import QueueServer
-from fuseflow.sim.memory.request import UNKNOWN, MemoryFigures, Request
+from fuseflow.sim.memory.request import (
+    UNKNOWN,
+    ChannelFigures,
+    ClientFigures,
+    Latencies,
+    MemoryFigures,
+    Request,
+)
 
 __all__ = [
     "UNKNOWN",
     "AddressMap",
+    "ChannelFigures",
+    "ClientFigures",
     "Dram",
+    "Latencies",
     "MemoryFigures",
     "MemoryModel",
     "QueueServer",

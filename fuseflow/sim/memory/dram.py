@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A DRAM with channels, banks and open rows, and a controller that may reorder requests.
 
-Not modelled: the command bus, the limit of activations in a time window, bank groups, refresh.
+Not modelled: the command bus, the limit of activations in a time window, bank groups.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fuseflow.ir.hardware import Hbm2Config
-from fuseflow.sim.memory.request import MemoryFigures, Request
+from fuseflow.sim.memory.mapping import AddressFields
+from fuseflow.sim.memory.request import ChannelFigures, MemoryFigures, Request
 
 __all__ = ["Dram"]
 
@@ -49,15 +50,17 @@ class _Plan:
 class _Channel:
     """One pseudo-channel: banks, a data bus, a queue in order of arrival."""
 
-    def __init__(self, config: Hbm2Config, figures: MemoryFigures) -> None:
+    def __init__(self, config: Hbm2Config) -> None:
         self.config = config
-        self.figures = figures
+        self.figures = ChannelFigures()
         self.queue: list[_Waiting] = []
         self.decision = 0
         self._banks = [_Bank() for _ in range(config.banks)]
         self._bus = 0
         self._activated = -config.t_rrd
         self._writing: bool | None = None
+        self._refresh = config.t_refi
+        self._ready = 0
 
     def next_decision(self) -> int:
         """Return when the channel chooses its next request, if no other one arrives before."""
@@ -67,9 +70,28 @@ class _Channel:
         """Serve requests as long as the choice is made before cycle `limit`."""
         while self.queue and self.next_decision() < limit:
             self.decision = self.next_decision()
+            if self.config.refresh:
+                self._refresh_rows()
             waiting, plan = self._choose()
             self.queue.remove(waiting)
             yield self._serve(waiting, plan)
+
+    def _refresh_rows(self) -> None:
+        """Refresh as often as is due: all rows are closed, then nothing can be opened for a while.
+
+        A refresh that is due while the channel does not choose happens before its next choice, at
+        the cycle for which it was due.
+        """
+        config = self.config
+        while self.decision >= self._refresh:
+            start = self._refresh
+            for bank in self._banks:
+                if bank.row >= 0:
+                    start = max(start, bank.closable + config.t_rp)
+                    bank.row = -1
+            self._ready = max(self._ready, start + config.t_rfc)
+            self._refresh += config.t_refi
+            self.figures.refreshes += 1
 
     def _choose(self) -> tuple[_Waiting, _Plan]:
         """Take the request whose data come first; the oldest of equals, and after much patience."""
@@ -97,7 +119,7 @@ class _Channel:
             ready = waiting.arrival
             if bank.row >= 0:
                 ready = max(ready, bank.closable) + config.t_rp
-            activation = max(ready, self._activated + config.t_rrd)
+            activation = max(ready, self._ready, self._activated + config.t_rrd)
             column = activation + config.t_rcd
         turns = self._writing is not None and self._writing != waiting.request.write
         data = max(column + config.t_cl, self._bus + (config.t_turn if turns else 0))
@@ -116,7 +138,6 @@ class _Channel:
         bank.closable = max(bank.closable, busy)
         self.decision = max(self.decision, plan.column + config.t_burst)
         request.response = self._bus + config.t_rsp
-        self.figures.last_response = max(self.figures.last_response, request.response)
         return request
 
     def _count(self, request: Request, plan: _Plan, bank: _Bank) -> None:
@@ -133,13 +154,14 @@ class _Channel:
 
 
 class Dram:
-    """Requests of one line each; addresses map to row, bank, column, channel, the last fastest."""
+    """Requests of one line each; `Hbm2Config.map` says where the line of an address lies."""
 
     def __init__(self, config: Hbm2Config) -> None:
-        self.figures = MemoryFigures()
         self._config = config
+        self._fields = AddressFields(config)
         self._pending: list[tuple[int, int, int, Request]] = []
-        self._channels = [_Channel(config, self.figures) for _ in range(config.channels)]
+        self._channels = [_Channel(config) for _ in range(config.channels)]
+        self.figures = MemoryFigures([channel.figures for channel in self._channels])
 
     def submit(self, request: Request) -> None:
         """Accept the request of one line."""
@@ -154,6 +176,8 @@ class Dram:
                 self._enqueue(heapq.heappop(self._pending)[-1])
             for channel in self._channels:
                 answered += channel.decide(horizon + config.t_req)
+        for request in answered:
+            self.figures.answered(request)
         return answered
 
     def _start(self) -> int | None:
@@ -164,11 +188,6 @@ class Dram:
         return min(times, default=None)
 
     def _enqueue(self, request: Request) -> None:
-        config = self._config
-        line, channel = divmod(request.address // config.line_bytes, config.channels)
-        line //= config.row_bytes // config.line_bytes
-        row, bank = divmod(line, config.banks)
-        if config.bank_xor:
-            bank = (bank + row) % config.banks
-        waiting = _Waiting(request, request.time + config.t_req, bank, row)
+        channel, bank, row = self._fields.place(request.address)
+        waiting = _Waiting(request, request.time + self._config.t_req, bank, row)
         insort(self._channels[channel].queue, waiting, key=lambda w: w.request.key)

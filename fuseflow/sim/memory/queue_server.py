@@ -6,7 +6,7 @@ from __future__ import annotations
 import heapq
 
 from fuseflow.ir.hardware import ComalHbmConfig
-from fuseflow.sim.memory.request import MemoryFigures, Request
+from fuseflow.sim.memory.request import ChannelFigures, MemoryFigures, Request
 
 __all__ = ["QueueServer"]
 
@@ -21,7 +21,7 @@ class QueueServer:
     """
 
     def __init__(self, config: ComalHbmConfig) -> None:
-        self.figures = MemoryFigures()
+        self.figures = MemoryFigures([ChannelFigures() for _ in range(config.channels)])
         self._config = config
         self._pending: list[tuple[int, bool, int, int, Request]] = []
         self._pointer = 0
@@ -56,23 +56,22 @@ class QueueServer:
         if request.time != self._cycle:
             self._pointer += self._in_cycle
             self._cycle, self._in_cycle = request.time, 0
-        request.response = max(self._word(request.time) for _ in range(request.words))
-        figures = self.figures
-        figures.writes += request.write * request.words
-        figures.reads += (not request.write) * request.words
-        figures.last_response = max(figures.last_response, request.response)
+        request.response = max(self._word(request) for _ in range(request.words))
+        self.figures.answered(request)
         return request
 
-    def _word(self, time: int) -> int:
+    def _word(self, request: Request) -> int:
         """Send one word to the next channel; return when the client has it."""
         config = self._config
         channel = self._pointer = (self._pointer + self._in_cycle) % config.channels
         self._in_cycle += 1
-        start = max(self._free[channel], time + 2)
+        start = max(self._free[channel], request.time + 2)
         self._free[channel] = start + config.ii
         is_slow = config.startup_every_request or not self._used[channel]
         self._used[channel] = True
         done = start + config.latency + (config.startup if is_slow else 0)
+        self.figures.channels[channel].writes += request.write
+        self.figures.channels[channel].reads += not request.write
         # One answer leaves a channel per cycle, in order.
         self._forwarded[channel] = max(self._forwarded[channel] + 1, done)
         return self._forwarded[channel] + 1

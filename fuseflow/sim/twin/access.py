@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from fuseflow.ir.hardware import Hbm2Config, MemoryConfig
 from fuseflow.sim.machine import Unit
-from fuseflow.sim.memory import MemoryModel, arrays_of
+from fuseflow.sim.memory import ClientFigures, MemoryModel, arrays_of
 from fuseflow.sim.memory.addresses import WORD_BYTES
 from fuseflow.sim.params import ArrayParams, ScanParams
 from fuseflow.sim.tokens import MISSING, Token
@@ -33,6 +33,10 @@ class Store:
     def close(self) -> Rule:
         """Send what is left."""
         yield from ()
+
+    def figures(self) -> tuple[ClientFigures, ...]:
+        """Return what was asked for, by array; nothing where that is counted elsewhere."""
+        return ()
 
 
 class _VectorStore(Store):
@@ -70,6 +74,7 @@ class LineStore(Store):
     def put(self, array: int, first: int, words: int) -> Rule:
         """Fill lines; send those that are full or left."""
         writer = self.writers[array]
+        writer.figures.words += words
         start = writer.base + WORD_BYTES * first
         end = start + WORD_BYTES * words
         while start < end:
@@ -87,6 +92,10 @@ class LineStore(Store):
             if writer.line is not None:
                 yield Post(array, writer.line)
 
+    def figures(self) -> tuple[ClientFigures, ...]:
+        """Return what was asked for, by array."""
+        return tuple(writer.figures for writer in self.writers)
+
 
 def make_store(unit: Unit, config: MemoryConfig, memory: MemoryModel | None, client: int) -> Store:
     """Return what takes the words of a unit, whose first client number is given."""
@@ -96,8 +105,9 @@ def make_store(unit: Unit, config: MemoryConfig, memory: MemoryModel | None, cli
     if config.model == "comal-hbm":
         return _VectorStore(arrays, config.comal_hbm.batch)
     bases = unit.bases or (0,) * len(arrays)
+    window = unit.window or config.hbm2.client_window
     return LineStore(
-        [LineWriter(memory, config.hbm2, client + i, base) for i, base in enumerate(bases)]
+        [LineWriter(memory, config.hbm2, client + i, window, base) for i, base in enumerate(bases)]
     )
 
 
@@ -106,9 +116,15 @@ def make_prefetcher(
 ) -> Prefetcher | None:
     """Return the front end of a unit that reads from a DRAM, None for any other unit."""
     touches = touches_of(unit, config.line_bytes)
-    readers = [LineReader(memory, config, client + i) for i in range(len(touches))]
+    window = unit.window or config.client_window
+    readers = [LineReader(memory, config, client + i, window) for i in range(len(touches))]
     clients = list(zip(readers, touches, strict=True))
-    return Prefetcher(fifo, config.prefetch_tokens, clients) if clients else None
+    if not clients:
+        return None
+    words = 1
+    if isinstance(unit.params, ArrayParams) and unit.params.values is not None:
+        words = unit.params.values[:1].size
+    return Prefetcher(fifo, config.prefetch_tokens, clients, words)
 
 
 def touches_of(unit: Unit, line_bytes: int) -> list[Touches]:

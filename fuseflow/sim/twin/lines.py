@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fuseflow.ir.hardware import Hbm2Config
-from fuseflow.sim.memory import UNKNOWN, MemoryModel, Request
+from fuseflow.sim.memory import UNKNOWN, ClientFigures, MemoryModel, Request
 
 __all__ = ["Line", "LineReader", "LineWriter"]
 
@@ -29,22 +29,30 @@ class Line:
 class _Client:
     """Issues the requests of one client: at most one per cycle."""
 
-    def __init__(self, memory: MemoryModel, config: Hbm2Config, client: int, write: bool) -> None:
+    def __init__(
+        self, memory: MemoryModel, config: Hbm2Config, client: int, window: int, write: bool
+    ) -> None:
         self.line_bytes = config.line_bytes
-        self.window = config.client_window
+        self.window = window
+        self.figures = ClientFigures()
         self._memory = memory
         self._client = client
         self._write = write
-        self._count = 0
         self._last_time = -1
 
-    def issue(self, line: int, time: int) -> Request:
-        """Ask for a line in cycle `time`, or one cycle after the request before."""
-        time = max(time, self._last_time + 1)
+    def issue(self, line: int, want: int, free: int) -> Request:
+        """Ask for a line that is wanted in cycle `want`, when the window has room since `free`.
+
+        That is one cycle after the request before, at the earliest.
+        """
+        want = max(want, self._last_time + 1)
+        time = max(want, free)
+        number = self.figures.requests
         address = line * self.line_bytes
-        request = Request(time, self._client, self._count, address, write=self._write)
+        request = Request(time, self._client, number, address, write=self._write)
         self._last_time = time
-        self._count += 1
+        self.figures.requests += 1
+        self.figures.waited += time - want
         self._memory.submit(request)
         return request
 
@@ -52,8 +60,8 @@ class _Client:
 class LineReader(_Client):
     """Reads ahead: words are planned in the order in which they will be used."""
 
-    def __init__(self, memory: MemoryModel, config: Hbm2Config, client: int) -> None:
-        super().__init__(memory, config, client, write=False)
+    def __init__(self, memory: MemoryModel, config: Hbm2Config, client: int, window: int) -> None:
+        super().__init__(memory, config, client, window, write=False)
         self._lines: list[Line] = []
         self._at = 0
 
@@ -66,13 +74,14 @@ class LineReader(_Client):
         if self.is_near(address):
             self._lines[-1].planned += 1
             return self._lines[-1]
+        free = 0
         if len(self._lines) >= self.window:
             leaving = self._lines[-self.window]
             if leaving.used < leaving.planned:
                 return None
-            time = max(time, leaving.last_use)
+            free = leaving.last_use
         number = address // self.line_bytes
-        self._lines.append(Line(number, self.issue(number, time)))
+        self._lines.append(Line(number, self.issue(number, time, free)))
         return self._lines[-1]
 
     def next_line(self, address: int) -> Line | None:
@@ -89,8 +98,10 @@ class LineReader(_Client):
 class LineWriter(_Client):
     """Collects words of one line; the unit posts the line when it is full or left."""
 
-    def __init__(self, memory: MemoryModel, config: Hbm2Config, client: int, base: int) -> None:
-        super().__init__(memory, config, client, write=True)
+    def __init__(
+        self, memory: MemoryModel, config: Hbm2Config, client: int, window: int, base: int
+    ) -> None:
+        super().__init__(memory, config, client, window, write=True)
         self.base = base
         self.line: int | None = None
         self._filled = 0
@@ -110,6 +121,6 @@ class LineWriter(_Client):
         return self._requests[-self.window].response
 
     def post(self, line: int, time: int) -> None:
-        """Send a line; the buffer is empty then."""
-        self._requests.append(self.issue(line, time))
+        """Send a line, in cycle `time` or when there is room; the buffer is empty then."""
+        self._requests.append(self.issue(line, time, self.free_since()))
         self.line = None

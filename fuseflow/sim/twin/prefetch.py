@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from fuseflow.sim.memory import UNKNOWN
+from fuseflow.sim.memory import UNKNOWN, ClientFigures
 from fuseflow.sim.tokens import Token
 from fuseflow.sim.twin.fifo import Fifo
 from fuseflow.sim.twin.lines import Line, LineReader
@@ -47,11 +47,15 @@ class Prefetcher:
     """Tokens between an input channel and its unit, and the lines that they make it read.
 
     Of two arrays the first holds metadata: what is read of the second is known, and wanted, when
-    they are here.
+    they are here. A value of several words is touched once per line, a scalar or coordinate once.
     """
 
     def __init__(
-        self, fifo: Fifo, depth: int, clients: Sequence[tuple[LineReader, Touches]]
+        self,
+        fifo: Fifo,
+        depth: int,
+        clients: Sequence[tuple[LineReader, Touches]],
+        value_words: int,
     ) -> None:
         self.readers = [reader for reader, _ in clients]
         self.channel = fifo.channel
@@ -64,6 +68,7 @@ class Prefetcher:
         self._unready: deque[_Entry] = deque()
         self._served: list[int] = []
         self._front = -1
+        self._value_words = value_words
 
     @property
     def producer(self) -> int:
@@ -101,6 +106,10 @@ class Prefetcher:
     def fetched(self) -> int:
         """Return when the metadata of the token taken last are here, or `UNKNOWN`."""
         return self._entries[self.removed - 1].ready
+
+    def figures(self) -> tuple[ClientFigures, ...]:
+        """Return what was asked for, by array."""
+        return tuple(reader.figures for reader in self.readers)
 
     def advance(self, wake: Callable[[int], None]) -> None:
         """Do everything ahead of the unit that can be done by now."""
@@ -162,5 +171,7 @@ class Prefetcher:
                 if is_metadata:
                     entry.metadata.append(line)
                 stage.word += 1
+            if touched := len(stage.touches(entry.token)):
+                stage.reader.figures.words += max(touched, self._value_words)
             stage.at += 1
             stage.word = 0

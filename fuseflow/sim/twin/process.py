@@ -16,7 +16,7 @@ from fuseflow.errors import GraphError
 from fuseflow.ir.hardware import MemoryConfig
 from fuseflow.sim import faults
 from fuseflow.sim.machine import Unit
-from fuseflow.sim.memory import UNKNOWN, MemoryModel, Request
+from fuseflow.sim.memory import UNKNOWN, ClientFigures, MemoryModel, Request, arrays_of
 from fuseflow.sim.params import Floats, UnitParams
 from fuseflow.sim.ports import input_names
 from fuseflow.sim.result import WrittenLevel
@@ -96,6 +96,7 @@ class Process:
         self._memory = shared.memory
         self._client = client
         self._request: Request | None = None
+        self._vectors = [ClientFigures() for _ in arrays_of(unit)] if shared.memory else []
         self._seen: dict[int, tuple[int, Token]] = {}
         self._rule = rule(self)
 
@@ -114,6 +115,11 @@ class Process:
     def over_limit(self) -> bool:
         """Whether the clock has passed the limit of cycles; the unit then does nothing more."""
         return self._limit is not None and self.clock > self._limit
+
+    def clients(self) -> tuple[ClientFigures, ...]:
+        """Return what was asked of memory, by array."""
+        by_lines = self.ahead.figures() if self.ahead is not None else self.store.figures()
+        return by_lines or tuple(self._vectors)
 
     def has_input(self, port: int) -> bool:
         """Return whether an optional input is connected."""
@@ -211,6 +217,8 @@ class Process:
             case Ask(array, words):
                 is_writer = not self.outputs
                 self._request = Request(self.clock, self._client + array, 0, 0, words, is_writer)
+                self._vectors[array].requests += 1
+                self._vectors[array].words += words
                 if self._memory is not None:
                     self._memory.submit(self._request)
             case Answer():
@@ -226,8 +234,9 @@ class Process:
             case Served() if self.ahead is not None:
                 self.ahead.serve(self.clock)
             case Post(array, number):
+                wanted = self.clock
                 self._reach_memory(self._writer(array).free_since())
-                self._writer(array).post(number, self.clock)
+                self._writer(array).post(number, wanted)
 
     def _reach_memory(self, response: int) -> None:
         self.waited_for_memory += max(response - self.clock, 0)

@@ -148,6 +148,7 @@ def _unit_result(process: Process, watch: bool) -> UnitResult:
         waited_by_input=tuple(process.waited_for_input) if watch else None,
         level=process.level,
         values=process.values,
+        clients=process.clients(),
     )
 
 

@@ -60,7 +60,7 @@ def test_dram_answers_in_the_cycles_of_its_vector(vector: golden.Vector) -> None
     ]
     assert answer(memory, asked) == vector["response_times"]
     for outcome, name in OUTCOMES.items():
-        assert getattr(memory.figures, name) == vector["row_outcome"].count(outcome)
+        assert memory.figures.total(name) == vector["row_outcome"].count(outcome)
 
 
 @every_simulator
@@ -97,4 +97,4 @@ def test_a_scanner_alone_reads_ahead(vector: golden.Vector, simulator: str) -> N
     result = simulators.load(simulator)(replace(builder.build(), memory=memory))
     assert result.units[node].clock == vector["finish"]
     assert result.memory is not None
-    assert result.memory.reads == vector["line_requests"]
+    assert result.memory.total("reads") == vector["line_requests"]

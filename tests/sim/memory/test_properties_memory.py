@@ -65,6 +65,51 @@ def test_a_stream_of_lines_comes_near_the_peak_and_random_lines_do_not() -> None
     assert in_order > stream_cycles(scattered, config)
 
 
+def answers(config: Hbm2Config, requests: list[tuple[int, int]]) -> tuple[list[int], Dram]:
+    """Cycles in which the lines at these (cycle, address) are there, and the memory."""
+    memory = Dram(config)
+    asked = [Request(cycle, 0, i, address) for i, (cycle, address) in enumerate(requests)]
+    for request in asked:
+        memory.submit(request)
+    while memory.serve():
+        pass
+    return [request.response for request in asked], memory
+
+
+def test_a_refresh_closes_rows_and_keeps_them_closed_for_a_while() -> None:
+    config = Hbm2Config(channels=1, refresh=True, t_refi=1000, t_rfc=100)
+    first, second, third = 0, 1000, 1500
+    got, memory = answers(config, [(first, 0), (second, 0), (third, 0)])
+    # A closed row takes t_req + t_rcd + t_cl + t_burst + t_rsp; the second waits for the refresh.
+    assert got[0] == 4 + 14 + 18 + 4 + 4
+    assert got[1] == 1000 + 100 + 14 + 18 + 4 + 4
+    assert got[2] == 1500 + 4 + 18 + 4 + 4
+    figures = memory.figures
+    assert (figures.total("row_opens"), figures.total("row_hits")) == (2, 1)
+    assert figures.total("refreshes") == 1
+    plain, _ = answers(replace(config, refresh=False), [(first, 0), (second, 0), (third, 0)])
+    assert plain[1] == 1000 + 4 + 18 + 4 + 4
+
+
+def test_refreshes_take_their_share_of_a_long_stream() -> None:
+    config = Hbm2Config(t_refi=500, t_rfc=100)
+    lines = [64 * line for line in range(4096)]
+    longer = stream_cycles(lines, replace(config, refresh=True)) / stream_cycles(lines, config)
+    assert 1.2 < longer < 1.4
+
+
+def test_the_map_says_which_lines_share_a_channel() -> None:
+    lines = [64 * line for line in range(64)]
+    spread = answers(Hbm2Config(channels=4), [(0, a) for a in lines])[1].figures
+    assert [c.reads for c in spread.channels] == [16, 16, 16, 16]
+    # Whole rows of 16 lines, then whole banks, before the next channel.
+    together = answers(
+        Hbm2Config(channels=4, banks=2, map="row:chan:bank:col"), [(0, a) for a in lines]
+    )[1].figures
+    assert [c.reads for c in together.channels] == [32, 32, 0, 0]
+    assert together.total("row_opens") == 4
+
+
 def test_arrays_are_aligned_and_do_not_overlap() -> None:
     values = [
         kernels.operand("B", np.eye(9, dtype=np.float32), "compressed,compressed"),
