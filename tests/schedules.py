@@ -45,6 +45,7 @@ CHOICES = st.one_of(
     st.builds(ir.Parallel, INDICES, COUNTS, st.none() | st.sampled_from(ir.JoinPoint)),
     st.builds(ir.Block, _some(st.builds(ir.IndexTile, INDICES, COUNTS))),
     st.builds(ir.Route, NAMES, st.sampled_from(ir.ValueRoute)),
+    st.builds(ir.Route, NAMES, st.just(ir.ValueRoute.RECOMPUTE), NAMES),
     st.builds(ir.Permute, NAMES, _some(INDICES)),
     st.builds(ir.Fifo, st.none() | COUNTS),
 )

@@ -8,6 +8,7 @@ tokens, reads and entries held (`estimate`), not cycles.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from fuseflow.fusion.auto_text import describe_search
@@ -85,10 +86,12 @@ def _against_row_wise(planned: Planned) -> str:
 def _shared(planned: Planned) -> Iterator[str]:
     """Say which results have several readers, and which tensors are entered in several ways."""
     graph = planned.plan.graph
+    copies = Counter(view.value for view in graph.ops)
     for view in reversed(graph.ops):
         users = list(dict.fromkeys(user.value for user in view.consumers))
         if len(users) > 1:
-            yield f"{view.value} is computed once and streamed to {', '.join(users)}"
+            once = "is computed once and" if copies[view.value] == 1 else "in one of its copies is"
+            yield f"{view.value} {once} streamed to {', '.join(users)}"
     entered: dict[str, list[View]] = {}
     for leaf in graph.leaves:
         entered.setdefault(leaf.value, []).append(leaf)
@@ -103,6 +106,7 @@ def _recomputed(planned: Planned) -> Iterator[str]:
         causes.setdefault(f"{factor:.3g} times over, {_cause(planned, value)}", []).append(value)
     for cause, values in causes.items():
         yield f"{', '.join(values)}: {cause}"
+    yield from _apart(planned)
     if not causes:
         return
     thrifty = find_thrifty(planned)
@@ -116,12 +120,32 @@ def _recomputed(planned: Planned) -> Iterator[str]:
 
 
 def _cause(planned: Planned, value: str) -> str:
-    """Say in which loops a value is computed anew, and in how many views."""
+    """Say in which loops a value is computed anew; if in several copies, for whom each one is."""
     views = [view for view in planned.plan.graph.ops if view.value == value]
-    loops = dict.fromkeys(name for v in views for name in planned.plan.nests[v].context)
-    parts = [f"in {len(views)} views"] if len(views) > 1 else []
-    parts += [f"anew for each {', '.join(loops)}"] if loops else []
-    return ", ".join(parts)
+    if len(views) == 1:
+        return f"anew for {_context(planned, views[0])}"
+    copies = []
+    for view in reversed(views):
+        users = list(dict.fromkeys(user.value for user in view.consumers))
+        users += ["memory"] if planned.plan.graph.is_output(view) else []
+        copies.append(f"for {' and '.join(users)} {_context(planned, view)}")
+    return f"in {len(views)} copies: {'; '.join(copies)}"
+
+
+def _context(planned: Planned, view: View) -> str:
+    loops = planned.plan.nests[view].context
+    return f"each {', '.join(loops)}" if loops else "once"
+
+
+def _apart(planned: Planned) -> Iterator[str]:
+    """Say which reductions have loops of their own, and read what they reduce anew."""
+    asked = planned.wishes.recomputed
+    for view in reversed(planned.plan.graph.ops):
+        assert view.op is not None
+        for value, user in sorted(planned.space.apart):
+            if view.op.name == user and view.reduced and value not in asked:
+                loops = ", ".join(view.reduced)
+                yield f"{value} is reduced to {view.value} in a loop of its own, {loops}"
 
 
 def _in_order(leaf: View, order: Sequence[str]) -> str:

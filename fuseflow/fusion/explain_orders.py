@@ -80,7 +80,7 @@ def _lowers(space: OrderSpace, candidate: Candidate) -> bool:
 
 def _with_copies(space: OrderSpace) -> OrderSpace:
     """Return the space in which every tensor with data may be stored anew."""
-    graph = build_views(space.region, space.values)
+    graph = build_views(space.region, space.values, space.apart)
     freed: set[View] = set()
     for leaf in graph.leaves:
         if storage_edges(leaf) and space.values[leaf.value].tensor is not None:

@@ -34,6 +34,9 @@ T = TypeVar("T")
 EXHAUSTIVE_CLASSES = 5
 # Moves that the local search may try in a larger region.
 MOVE_LIMIT = 600
+# The same in terms of operations, in orders that are tried and in those that can be lowered: the
+# latter take much longer, and both the longer the larger the region is.
+TRIED_OPS, PLANNED_OPS = 36_000, 10_000
 # An order replaces the row-wise one only if it is expected to be cheaper by this much: the
 # estimate is too coarse to tell smaller differences, and row-wise results suit the next kernel.
 WORTHWHILE = 0.75
@@ -125,7 +128,7 @@ def search_orders(
         constraints: acyclic.
         evaluate: cost and plan of one order; raises IllegalOrderError.
     """
-    search = _Search(constraints, evaluate)
+    search = _Search(constraints, evaluate, max(1, len(graph.ops)))
     names = tuple(graph.classes)
     seeds = list(_seeds(graph, constraints))
     for seed in seeds:
@@ -158,8 +161,11 @@ class _Search(Generic[T]):
         self,
         constraints: Constraints,
         evaluate: Callable[[tuple[str, ...]], tuple[float, T]],
+        ops: int,
     ) -> None:
         self._constraints = constraints
+        self._tries = min(MOVE_LIMIT, TRIED_OPS // ops)
+        self._plans = PLANNED_OPS // ops
         self._evaluate = evaluate
         self._costs: dict[tuple[str, ...], float] = {}
         self.found: dict[tuple[str, ...], Scored[T]] = {}
@@ -185,12 +191,17 @@ class _Search(Generic[T]):
         """Move one class at a time while that makes the order cheaper, or legal."""
         cost = self.score(order)
         improved = True
-        while improved and len(self._costs) < MOVE_LIMIT:
+        while improved and self._may_go_on():
             improved = False
             for other in _moves(order):
                 if self.score(other) < cost:
                     order, cost, improved = other, self._costs[other], True
                     break
+                if not self._may_go_on():
+                    return
+
+    def _may_go_on(self) -> bool:
+        return len(self._costs) < self._tries and len(self.found) < self._plans
 
 
 def _moves(order: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

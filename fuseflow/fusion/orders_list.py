@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fuseflow.fusion.explain_orders import recomputed_under
@@ -12,6 +12,7 @@ from fuseflow.fusion.orders import build_constraints, row_wise_edges
 from fuseflow.fusion.orders_count import count_orders, list_orders
 from fuseflow.fusion.orders_per_use import build_views_per_use
 from fuseflow.fusion.plan import Planned
+from fuseflow.fusion.plan_space import loops_of
 from fuseflow.fusion.tuples import IllegalOrderError
 from fuseflow.fusion.views import ViewGraph
 
@@ -40,7 +41,7 @@ def describe_orders(
     of a value instead of shared ones.
     """
     for planned in plans:
-        graph = planned.plan.graph
+        graph = planned.space.graph
         if per_use:
             graph = build_views_per_use(planned.region, planned.space.values)
         yield f"kernel {planned.kernel.name}: {len(graph.classes)} indices"
@@ -58,7 +59,7 @@ def describe_orders(
 def legal_orders(planned: Planned) -> Iterator[LegalOrder]:
     """Yield the orders that storage allows and that can be lowered, lazily."""
     space = planned.space
-    numbers: dict[tuple[tuple[str, ...], ...], int] = {}
+    numbers: dict[Hashable, int] = {}
     for order in list_orders(tuple(space.graph.classes), space.constraints.edges):
         try:
             cost, candidate = space.evaluate(order)
@@ -66,14 +67,13 @@ def legal_orders(planned: Planned) -> Iterator[LegalOrder]:
         except IllegalOrderError:
             continue
         worst = max(recomputed_under(candidate.expected, space).values(), default=1.0)
-        nests = candidate.plan.nests
-        loops = tuple(nests[view].full for view in space.graph.ops)
+        loops = loops_of(candidate.plan.graph, candidate.plan.nests)
         yield LegalOrder(numbers.setdefault(loops, len(numbers) + 1), order, cost, worst)
 
 
 def _counts(graph: ViewGraph, planned: Planned) -> Iterator[str]:
     names = tuple(graph.classes)
-    freed = planned.space.freed if graph is planned.plan.graph else frozenset()
+    freed = planned.space.freed if graph is planned.space.graph else frozenset()
     storage = build_constraints(graph, (), freed).edges
     pins = list(row_wise_edges(graph))
     yield f"  {count_orders(names, ())} without constraints"

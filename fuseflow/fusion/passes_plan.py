@@ -55,7 +55,11 @@ class Planner:
         self._consumers = self.graph.consumers()
         self._position = {op: n for n, op in enumerate(self.graph.einsums)}
         routes = [(b.choice, b.reason) for b in self.bindings.directives]
-        last = {choice.value: (choice, why) for choice, why in routes if isinstance(choice, Route)}
+        last = {
+            choice.value: (choice, why)
+            for choice, why in routes
+            if isinstance(choice, Route) and not choice.use
+        }
         for value, (choice, reason) in last.items():
             if choice.route is ValueRoute.MATERIALISE:
                 self.barriers[value] = reason or ASKED_FOR

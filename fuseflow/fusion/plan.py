@@ -22,6 +22,7 @@ from fuseflow.fusion.orders import (
     build_constraints,
     search_orders,
 )
+from fuseflow.fusion.plan_apart import uses_in_the_way
 from fuseflow.fusion.plan_memo import Recipe, region_key
 from fuseflow.fusion.plan_space import Candidate, OrderSpace
 from fuseflow.fusion.plan_storage import free_leaf, misfits, permuted_leaves
@@ -38,6 +39,8 @@ __all__ = ["Context", "Planned", "StorageConflictError", "plan_region"]
 
 # An estimate above the budget by less than this counts as within it.
 BUDGET_SLACK = 1.02
+# So many reductions of a region may get loops of their own before it is cut instead.
+MAX_APART = 6
 
 
 class StorageConflictError(Exception):
@@ -106,7 +109,8 @@ def plan_region(region: Region, context: Context, wishes: Wishes | None = None) 
     wishes = wishes or Wishes()
     base: tuple[str, ...] | None = None
     if wishes.needs_order:
-        base = plan_region(region, context, wishes.without_orders()).plan.order
+        first = plan_region(region, context, wishes.without_orders())
+        base, wishes = first.plan.order, replace(wishes, apart=first.space.apart)
     planned = _plan(region, context, wishes, base)
     return planned if wishes.total is not None else _without_spare_copies(planned, region, context)
 
@@ -120,7 +124,8 @@ def _without_spare_copies(planned: Planned, region: Region, context: Context) ->
         return planned
     chain = tuple(IndexRef(name) for name in planned.plan.order)
     fixed = (*planned.wishes.orders, (Order(chain, total=True), frozenset[str]()))
-    again = _plan(region, context, replace(planned.wishes, orders=fixed), None)
+    exact = replace(planned.wishes, orders=fixed, apart=planned.space.apart)
+    again = _plan(region, context, exact, None)
     return replace(
         again,
         wishes=planned.wishes,
@@ -134,19 +139,53 @@ def _plan(
     region: Region, context: Context, wishes: Wishes, base: tuple[str, ...] | None
 ) -> Planned:
     joined = join_spaces(region, context.values, context.fills, wishes.joint)
-    space = _order_space(joined, context, wishes, base)
     limits = {**wishes.limits, **dict.fromkeys(joined.repeated, math.inf)}
+    space = _order_space(joined, context, wishes, base, limits)
     key = region_key(space, wishes)
     known = context.memo.get(key)
     if known is not None:
+        if known.apart:
+            exact = replace(wishes, apart=known.uses_apart(space.region))
+            space = _order_space(joined, context, exact, base, limits)
         return _follow(known, space, context, limits, wishes)
-    found = search_orders(space.graph, space.constraints, space.evaluate)
-    recipe, result = _choose(found, space, context, limits, wishes)
+    recipe, result = _search(joined, space, context, limits, wishes, base)
     if key is not None and recipe.positions:
         context.memo[key] = recipe
     if isinstance(result, IllegalOrderError):
         raise result
     return result
+
+
+def _search(
+    joined: Joined,
+    space: OrderSpace,
+    context: Context,
+    limits: Mapping[str, float],
+    wishes: Wishes,
+    base: tuple[str, ...] | None,
+) -> tuple[Recipe, Planned | IllegalOrderError]:
+    """Search the orders of a space; if none will do, of those with more loops.
+
+    A reduction that shares its loop with what needs its elements again may stand in the way. One
+    after the other gets a loop of its own, and computes what it reduces anew. That ends where some
+    order can be lowered but computes a value too often: further loops would only make it worse.
+    """
+    failed: tuple[Recipe, IllegalOrderError] | None = None
+    for _ in range(1 + MAX_APART):
+        found = search_orders(space.graph, space.constraints, space.evaluate)
+        recipe, result = _choose(found, space, context, limits, wishes)
+        if isinstance(result, Planned):
+            return recipe, result
+        if found.ranked:
+            return recipe, result
+        failed = failed or (recipe, result)
+        uses = uses_in_the_way(found.rejected, space)
+        if wishes.total is not None or not uses:
+            break
+        exact = replace(wishes, apart=space.apart | uses)
+        space = _order_space(joined, context, exact, base, limits)
+    assert failed is not None
+    return failed
 
 
 def _choose(
@@ -160,7 +199,7 @@ def _choose(
     cost = found.row_wise.cost if found.row_wise is not None else None
 
     def recipe(order: tuple[str, ...]) -> Recipe:
-        return Recipe.of(space.graph, order, cost, len(found.ranked))
+        return Recipe.of(space, order, cost, len(found.ranked))
 
     affordable = [c for c in found.ranked if not _over_budget(c.plan.expected, context, limits)]
     rejected = list(found.rejected)
@@ -195,10 +234,14 @@ def _follow(
 
 
 def _order_space(
-    joined: Joined, context: Context, wishes: Wishes, base: tuple[str, ...] | None
+    joined: Joined,
+    context: Context,
+    wishes: Wishes,
+    base: tuple[str, ...] | None,
+    limits: Mapping[str, float],
 ) -> OrderSpace:
     context = replace(context, values=joined.values, fills=joined.fills)
-    graph = build_views(joined.region, joined.values)
+    graph = build_views(joined.region, joined.values, wishes.apart)
     freed = permuted_leaves(graph, joined.values, wishes)
     chains = _chains(graph, context, wishes, base)
     if wishes.total is not None:
@@ -214,6 +257,8 @@ def _order_space(
         occupancies=context.occupancies,
         dense=_dense_modes(graph, context),
         joint=joined.joint,
+        apart=wishes.apart,
+        may_copy=lambda value: limits.get(value, context.recompute) > BUDGET_SLACK,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from fuseflow.fusion.plan_space import OrderSpace
 from fuseflow.fusion.schedule_region import Wishes
-from fuseflow.fusion.views import ViewGraph
+from fuseflow.fusion.views import Region, Use, ViewGraph
 from fuseflow.ir.einsum import Access
 
 __all__ = ["Recipe", "region_key"]
@@ -21,29 +21,44 @@ __all__ = ["Recipe", "region_key"]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The order to take, or the one that says best why there is none, by position of classes."""
+    """The order to take, or the one that says best why there is none, by position of classes.
+
+    `apart` are the uses that were given views of their own, by position of operation and operand.
+    """
 
     positions: tuple[int, ...]
     row_wise: float | None
     tried: int
+    apart: tuple[tuple[int, int], ...]
 
     @classmethod
     def of(
-        cls, graph: ViewGraph, order: Sequence[str], row_wise: float | None, tried: int
+        cls, space: OrderSpace, order: Sequence[str], row_wise: float | None, tried: int
     ) -> Recipe:
         """Write an order in terms of the classes of its region."""
-        number = {name: n for n, name in enumerate(graph.classes)}
-        return cls(tuple(number[name] for name in order), row_wise, tried)
+        number = {name: n for n, name in enumerate(space.graph.classes)}
+        apart = (
+            (n, p)
+            for n, op in enumerate(space.region.ops)
+            for p, access in enumerate(op.operands)
+            if (access.value, op.name) in space.apart
+        )
+        return cls(tuple(number[name] for name in order), row_wise, tried, tuple(apart))
 
     def order(self, graph: ViewGraph) -> tuple[str, ...]:
         """Return the order in terms of an equal region."""
         names = tuple(graph.classes)
         return tuple(names[position] for position in self.positions)
 
+    def uses_apart(self, region: Region) -> frozenset[Use]:
+        """Return the uses with views of their own in terms of an equal region."""
+        ops = region.ops
+        return frozenset((ops[n].operands[p].value, ops[n].name) for n, p in self.apart)
+
 
 def region_key(space: OrderSpace, wishes: Wishes) -> Hashable:
     """Return what equal regions share; None if the schedule tells them apart by names."""
-    if wishes.orders or wishes.permutes or wishes.joint:
+    if wishes.orders or wishes.permutes or wishes.joint or wishes.apart:
         return None
     return tuple(_Signature(space, wishes).parts())
 

@@ -3,23 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 from fuseflow.fusion.clusters import Clusters
+from fuseflow.fusion.copies import MayCopy, never
 from fuseflow.fusion.domains import compute_domains
 from fuseflow.fusion.estimate import Estimate, Occupancy, estimate
 from fuseflow.fusion.lower import Lowering, Plan
 from fuseflow.fusion.orders import Constraints
 from fuseflow.fusion.plan_storage import copy_leaves
 from fuseflow.fusion.support import Fills
-from fuseflow.fusion.tuples import build_nests
-from fuseflow.fusion.views import Region, View, ViewGraph
+from fuseflow.fusion.tuples import Nest, build_nests
+from fuseflow.fusion.views import Region, Use, View, ViewGraph
 from fuseflow.ir.dataflow import DataflowGraph
 from fuseflow.ir.einsum import Value
 from fuseflow.ir.tensor import Format
 
-__all__ = ["Candidate", "Lowered", "OrderSpace"]
+__all__ = ["Candidate", "Lowered", "OrderSpace", "loops_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class OrderSpace:
 
     `freed` leaves are read from copies that fit the order; `dense` gives the dimensions of each
     output that must be written in full; `joint` operations share the loops of their consumers.
+    `apart` are the uses that were given views of their own; values that `may_copy` allows get one
+    for every context besides.
     """
 
     region: Region
@@ -60,10 +63,10 @@ class OrderSpace:
     occupancies: Mapping[str, Occupancy]
     dense: Mapping[str, frozenset[int]]
     joint: frozenset[str] = frozenset()
+    apart: frozenset[Use] = frozenset()
+    may_copy: MayCopy = never
     # Orders under which every operation has the same loops are one and the same kernel.
-    _known: dict[tuple[tuple[str, ...], ...], Candidate] = field(
-        default_factory=dict, init=False, repr=False
-    )
+    _known: dict[Hashable, Candidate] = field(default_factory=dict, init=False, repr=False)
 
     def evaluate(self, order: tuple[str, ...]) -> tuple[float, Candidate]:
         """Return the expected cost of an order, and everything that follows from it.
@@ -71,15 +74,15 @@ class OrderSpace:
         Raises:
             IllegalOrderError: if the order cannot be lowered.
         """
-        nests = build_nests(self.graph, order, self.joint)
-        loops = tuple(nests[view].full for view in self.graph.ops)
+        graph, nests = build_nests(self.graph, order, self.joint, self.may_copy)
+        loops = loops_of(graph, nests)
         known = self._known.get(loops)
         if known is not None:
             return known.expected.cost, replace(known, plan=replace(known.plan, order=order))
-        domains = compute_domains(self.graph, nests, self.fills, self.dense)
-        clusters = Clusters(self.graph, nests, domains)
-        expected = estimate(self.graph, nests, domains, self.occupancies)
-        candidate = Candidate(Plan(self.graph, order, nests, domains, clusters), expected)
+        domains = compute_domains(graph, nests, self.fills, self.dense)
+        clusters = Clusters(graph, nests, domains)
+        expected = estimate(graph, nests, domains, self.occupancies)
+        candidate = Candidate(Plan(graph, order, nests, domains, clusters), expected)
         self._known[loops] = candidate
         return expected.cost, candidate
 
@@ -95,3 +98,10 @@ class OrderSpace:
         cells = Lowering(plan, values, self.fills, stored_as)
         kernel, formats = cells.run(self.region.name)
         return Lowered(kernel, copies, formats, cells)
+
+
+def loops_of(graph: ViewGraph, nests: Mapping[View, Nest]) -> Hashable:
+    """Return what tells the kernels of one space apart: who runs in which loops for whom."""
+    return tuple(
+        (nests[view].full, tuple(operand.number for operand in view.operands)) for view in graph.ops
+    )

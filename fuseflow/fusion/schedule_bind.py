@@ -174,6 +174,8 @@ def _check_supported(choice: Choice) -> None:
 
 def _check_values(choice: Choice, graph: EinsumGraph) -> None:
     match choice:
+        case Route(value=name, use=use) if use:
+            _check_use(name, use, graph)
         case Route(value=name):
             made = graph.producers()
             if name not in made:
@@ -194,6 +196,14 @@ def _check_values(choice: Choice, graph: EinsumGraph) -> None:
                 raise ScheduleError(
                     "P013", f'"{name}" has {len(value.shape)} dimensions', where=Location(node=name)
                 )
+
+
+def _check_use(name: str, use: str, graph: EinsumGraph) -> None:
+    if name not in graph.values:
+        raise unknown("value", name, graph.values)
+    readers = {op.name for op in graph.consumers()[name]}
+    if use not in readers:
+        raise unknown(f'operation that reads "{name}"', use, readers)
 
 
 def _indices(choice: Choice) -> tuple[IndexRef, ...]:

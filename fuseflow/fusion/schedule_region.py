@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fuseflow.errors import ScheduleError
 from fuseflow.fusion.schedule_bind import Bindings, Bound
 from fuseflow.fusion.schedule_select import unknown
-from fuseflow.fusion.views import View, ViewGraph
+from fuseflow.fusion.views import Use, View, ViewGraph
 from fuseflow.ir.einsum import Access, Einsum
 from fuseflow.ir.schedule import (
     Fifo,
@@ -40,7 +40,9 @@ class Wishes:
     """The directives for one region; each index comes with the operations it is looked up in.
 
     `limits` overrides, by value, how often it may be computed; `streamed` values must not be
-    written to memory, `materialised` ones must be. `joint` operations share one loop nest.
+    written to memory, `materialised` ones must be, `recomputed` ones are made anew for every use.
+    Uses that are `apart` compute their operand
+    anew. `joint` operations share one loop nest.
     """
 
     orders: tuple[tuple[Order, Scopes], ...] = ()
@@ -49,6 +51,8 @@ class Wishes:
     limits: Mapping[str, float] = field(default_factory=dict)
     streamed: frozenset[str] = frozenset()
     materialised: frozenset[str] = frozenset()
+    recomputed: frozenset[str] = frozenset()
+    apart: frozenset[Use] = frozenset()
     joint: frozenset[str] = frozenset()
     capacity: int | None = None
 
@@ -74,25 +78,68 @@ class Wishes:
         return replace(self, orders=())
 
 
-def wishes_for(ops: Iterable[Einsum], bindings: Bindings) -> Wishes:
+def wishes_for(ops: Sequence[Einsum], bindings: Bindings) -> Wishes:
     """Collect the directives that reach at least one operation of a region."""
     names = frozenset(op.name for op in ops)
     reached = [bound for bound in bindings.directives if bound.ops & names]
-    routes = {
-        b.choice.value: b.choice.route for b in bindings.directives if isinstance(b.choice, Route)
-    }
+    routes, uses = _routes(bindings)
     capacities = [bound.choice.capacity for bound in reached if isinstance(bound.choice, Fifo)]
-    recomputed = dict.fromkeys(_with_route(routes, ValueRoute.RECOMPUTE), math.inf)
+    streamed = _with_route(routes, ValueRoute.STREAM)
+    recomputed = _with_route(routes, ValueRoute.RECOMPUTE)
+    often = _below({value for value, _ in uses} | recomputed, ops)
     return Wishes(
         orders=tuple((b.choice, b.ops) for b in reached if isinstance(b.choice, Order)),
         permutes=tuple((b.choice, b.ops) for b in reached if isinstance(b.choice, Permute)),
         parallel=tuple((b.choice, b.ops) for b in reached if isinstance(b.choice, Parallel)),
-        limits=recomputed | dict.fromkeys(_with_route(routes, ValueRoute.STREAM), 1.0),
-        streamed=_with_route(routes, ValueRoute.STREAM),
+        limits=dict.fromkeys(often, math.inf) | dict.fromkeys(streamed, 1.0),
+        streamed=streamed,
         materialised=_with_route(routes, ValueRoute.MATERIALISE),
+        recomputed=recomputed,
+        apart=frozenset(_uses_of(recomputed, ops)) | {use for use in uses if use[1] in names},
         joint=frozenset(_joint(reached, names)),
         capacity=capacities[-1] if capacities else None,
     )
+
+
+def _routes(bindings: Bindings) -> tuple[dict[str, ValueRoute], set[Use]]:
+    """Return the route of each value, and the single uses that it is computed anew for.
+
+    A use may be in another kernel than the one that writes the value; it then reads it in loops of
+    its own.
+    """
+    routes: dict[str, ValueRoute] = {}
+    uses: set[Use] = set()
+    for bound in bindings.directives:
+        if not isinstance(bound.choice, Route):
+            continue
+        value, route = bound.choice.value, bound.choice.route
+        if bound.choice.use:
+            uses.add((value, bound.choice.use))
+            if routes.get(value) is ValueRoute.STREAM:
+                del routes[value]
+        else:
+            routes[value] = route
+            if route is not ValueRoute.MATERIALISE:
+                uses = {use for use in uses if use[0] != value}
+    return routes, uses
+
+
+def _uses_of(values: Collection[str], ops: Sequence[Einsum]) -> Iterator[Use]:
+    """Yield all uses of values that a region computes."""
+    made = {op.output.value for op in ops}
+    for op in ops:
+        for access in op.operands:
+            if access.value in made and access.value in values:
+                yield access.value, op.name
+
+
+def _below(values: Collection[str], ops: Sequence[Einsum]) -> set[str]:
+    """Return what values are computed from in a region: that is computed as often as they are."""
+    found = set(values)
+    for op in reversed(ops):
+        if op.output.value in found:
+            found |= {access.value for access in op.operands}
+    return found
 
 
 def _with_route(routes: Mapping[str, ValueRoute], wanted: ValueRoute) -> frozenset[str]:

@@ -170,9 +170,14 @@ def _routes(planned: Planned, decisions: Decisions) -> Iterator[Directive]:
         # What is also read in its own kernel is written, but no barrier for those readers.
         if name in decisions.barriers and name not in read:
             yield Directive(Route(name, ValueRoute.MATERIALISE), decisions.barriers[name])
-        elif name in planned.wishes.limits:
-            streamed = name in planned.wishes.streamed
-            yield Directive(Route(name, ValueRoute.STREAM if streamed else ValueRoute.RECOMPUTE))
+        elif name in planned.wishes.streamed:
+            yield Directive(Route(name, ValueRoute.STREAM))
+        elif name in planned.wishes.recomputed:
+            yield Directive(Route(name, ValueRoute.RECOMPUTE))
+        for access in {a.value: a for a in op.operands}.values():
+            use = (access.value, op.name)
+            if use in planned.space.apart and access.value not in planned.wishes.recomputed:
+                yield Directive(Route(access.value, ValueRoute.RECOMPUTE, op.name))
 
 
 def _machine(planned: Planned) -> Iterator[Directive]:

@@ -14,10 +14,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fuseflow.errors import Location, ScheduleError
 from fuseflow.ir.einsum import Access, Einsum, Value
 from fuseflow.ir.tensor import Format
 
-__all__ = ["Region", "View", "ViewGraph", "build_views", "storage_edges"]
+__all__ = ["Region", "Use", "View", "ViewGraph", "build_views", "storage_edges"]
+
+
+# Values may be viewed this often in one region: where every use has its own, diamonds multiply.
+VIEW_LIMIT = 4096
+# A use of a value: its name, and that of the operation that reads it.
+Use = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +82,23 @@ class ViewGraph:
         return self.outputs.get(view.value) is view
 
 
-def build_views(region: Region, values: Mapping[str, Value]) -> ViewGraph:
+def build_views(
+    region: Region, values: Mapping[str, Value], apart: frozenset[Use] = frozenset()
+) -> ViewGraph:
     """Bind every use of every value of a region.
 
     Args:
         region: the operations; a value that none of them produces is a leaf.
         values: all values of the graph, for extents.
+        apart: uses that get a view of their own, and a reduction by one of them a loop of its own.
 
     Returns:
         The view graph; views are numbered in order of creation, outputs first.
+
+    Raises:
+        ScheduleError: P012 if uses that are apart multiply beyond a few thousand.
     """
-    return _Binder(region, values).run()
+    return _Binder(region, values, apart).run()
 
 
 def storage_edges(leaf: View) -> list[tuple[str, str]]:
@@ -108,11 +121,13 @@ def storage_edges(leaf: View) -> list[tuple[str, str]]:
 class _Binder:
     """Walks the operations from the last to the first, so that all uses of a value are known."""
 
-    def __init__(self, region: Region, values: Mapping[str, Value]) -> None:
+    def __init__(self, region: Region, values: Mapping[str, Value], apart: frozenset[Use]) -> None:
         self.graph = ViewGraph(region)
+        self.apart = apart
         self.values = values
         self.producer = {op.output.value: op for op in region.ops}
         self.by_value: dict[str, list[View]] = {}
+        self.private: set[View] = set()
 
     def run(self) -> ViewGraph:
         for op in reversed(self.graph.region.ops):
@@ -129,12 +144,14 @@ class _Binder:
             return
         if name not in self.by_value:
             known = self._bound_through_operands(op)
-            binding = [
+            found = [
                 known.get(index) or self._fresh(index, size)
                 for index, size in zip(op.output.indices, self.values[name].counts, strict=True)
             ]
-            self._request(name, tuple(binding), None)
-        self.graph.outputs[name] = self.by_value[name][0]
+            self._request(name, tuple(found), None)
+        shared = next((v for v in self.by_value[name] if v not in self.private), None)
+        binding = self.by_value[name][0].binding
+        self.graph.outputs[name] = shared or self._request(name, binding, None)
 
     def _bound_through_operands(self, op: Einsum) -> dict[str, str]:
         """Find classes for output indices through the nearest operand that is already viewed.
@@ -187,7 +204,8 @@ class _Binder:
         assert op is not None
         if not op.over:
             return {}
-        shared = self._shared(view, bound)
+        is_apart = any((access.value, op.name) in self.apart for access in op.operands)
+        shared = {} if is_apart else self._shared(view, bound)
         sizes = {i: s for a in op.operands for i, s in self._extents(a)}
         return {i: shared.get(i) or self._fresh(i, sizes[i]) for i in op.over}
 
@@ -218,16 +236,40 @@ class _Binder:
 
     def _request(self, name: str, binding: tuple[str, ...], consumer: View | None) -> View:
         views = self.by_value.setdefault(name, [])
-        view = next((v for v in views if v.binding == binding), None)
+        view = next((v for v in views if v.binding == binding and self._serves(v, consumer)), None)
         if view is None:
-            number = sum(map(len, self.by_value.values()))
-            view = View(number, name, binding, self.producer.get(name))
+            view = self._new_view(name, binding)
             views.append(view)
-            if view.op is None:
-                view.format = self.values[name].format
-                self.graph.leaves.append(view)
+            if self._is_apart(name, consumer):
+                self.private.add(view)
         if consumer is not None and consumer not in view.consumers:
             view.consumers.append(consumer)
+        return view
+
+    def _is_apart(self, name: str, consumer: View | None) -> bool:
+        if consumer is None or consumer.op is None or name not in self.producer:
+            return False
+        return (name, consumer.op.name) in self.apart
+
+    def _serves(self, view: View, consumer: View | None) -> bool:
+        """Return True if a view of the right binding may be read by one more consumer."""
+        if view in self.private or self._is_apart(view.value, consumer):
+            return consumer in view.consumers
+        return True
+
+    def _new_view(self, name: str, binding: tuple[str, ...]) -> View:
+        number = sum(map(len, self.by_value.values()))
+        if number > VIEW_LIMIT:
+            raise ScheduleError(
+                "P012",
+                f"there are more than {VIEW_LIMIT} uses of values, each computed anew",
+                where=Location(node=self.graph.region.name),
+                fix="let more of them share what they read",
+            )
+        view = View(number, name, binding, self.producer.get(name))
+        if view.op is None:
+            view.format = self.values[name].format
+            self.graph.leaves.append(view)
         return view
 
     def _fresh(self, index: str, size: int) -> str:

@@ -197,10 +197,11 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a value travels."""
+    """How a value travels; `use` is the operation that a recomputation is for, "" for all."""
 
     value: str
     route: ValueRoute
+    use: str = ""
 
 
 @dataclass(frozen=True, slots=True)

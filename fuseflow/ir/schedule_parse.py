@@ -224,7 +224,10 @@ def _block(tokens: TokenStream) -> Choice:
 
 def _value(tokens: TokenStream) -> Choice:
     value = tokens.name("a value")
-    return Route(value, ValueRoute(tokens.keyword(list(ValueRoute), "a route")))
+    route = ValueRoute(tokens.keyword(list(ValueRoute), "a route"))
+    if route is ValueRoute.RECOMPUTE and tokens.accept("for"):
+        return Route(value, route, tokens.name("an operation"))
+    return Route(value, route)
 
 
 def _permute(tokens: TokenStream) -> Choice:

@@ -138,8 +138,8 @@ def _choice(choice: Choice) -> str:
             return f"parallel {_index(index)} by {factor}{f' join {join}' if join else ''}"
         case Block(tiles):
             return "block " + ", ".join(f"{_index(tile.index)}:{tile.size}" for tile in tiles)
-        case Route(value, route):
-            return f"value {quote(value)} {route}"
+        case Route(value, route, use):
+            return f"value {quote(value)} {route}{f' for {quote(use)}' if use else ''}"
         case Permute(tensor, order):
             return f"permute {quote(tensor)} to ({', '.join(map(_index, order))})"
         case Fifo(capacity):

@@ -230,6 +230,8 @@ def _check_range(choice: ir.Choice) -> None:
         raise malformed("a factor is at least 1", "parallel.factor")
     if isinstance(choice, ir.Block) and any(tile.size < 1 for tile in choice.tiles):
         raise malformed("a tile size is at least 1", "block.tiles.size")
+    if isinstance(choice, ir.Route) and choice.use and choice.route is not ir.ValueRoute.RECOMPUTE:
+        raise malformed("only a recomputation is for one use", "value.use")
     if isinstance(choice, ir.Fifo) and choice.capacity == 0:
         raise malformed("a capacity is at least 1", "fifo.capacity")
 

@@ -25,7 +25,7 @@ from fuseflow.fusion.orders import build_constraints
 from fuseflow.fusion.regions import live_einsums, make_region, partition
 from fuseflow.fusion.support import Fills, compute_fills
 from fuseflow.fusion.tuples import IllegalOrderError, build_nests
-from fuseflow.fusion.views import Region, ViewGraph, build_views
+from fuseflow.fusion.views import Region, Use, ViewGraph, build_views
 from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram
 from fuseflow.ir.einsum import Einsum, EinsumGraph, Output, Role, Value
 from fuseflow.ir.evaluate import Dense, evaluate, evaluate_outputs
@@ -45,6 +45,8 @@ EVERY_STRATEGY = (
 # Orders that are tried before a group is cut, and how likely a cut is after each operation.
 RANDOM_ORDERS = 4
 CUTS = 0.25
+# How likely a use is to compute its operand anew.
+APART = 0.15
 
 
 def assert_close(actual: Dense, expected: Dense, where: str) -> None:
@@ -91,9 +93,10 @@ def assert_denotes(graph: EinsumGraph, **expected: ArrayLike) -> tuple[Orders, O
 
 @dataclass(slots=True)
 class Orders:
-    """How many orders of how many classes were run, and why others were rejected."""
+    """How many orders were run as they are, how many with copies, and why others were rejected."""
 
     run: int = 0
+    copied: int = 0
     rejected: list[IllegalOrderError] = field(default_factory=list)
 
 
@@ -174,16 +177,28 @@ class _Walk:
     def _kernels(
         self, region: Region, values: dict[str, Value], rng: Random | None = None
     ) -> Iterator[dict[str, Value]]:
-        """Lower, run and check a region under each order; yield what it writes."""
-        orders = allowed_orders(build_views(region, values), rng)
+        """Lower, run and check a region under each order; yield what it writes.
+
+        Orders that need copies of values are run with those as well.
+        """
+        apart = random_uses(region, rng) if rng is not None else frozenset()
+        orders = allowed_orders(build_views(region, values, apart), rng)
         for order in itertools.islice(orders, self.limit):
+            where = f"{region.name} under {' -> '.join(order)}, {sorted(apart)} apart"
             try:
-                kernel, declared = lower_region(region, values, self.fills, order)
+                kernel, declared = lower_region(region, values, self.fills, order, apart=apart)
             except IllegalOrderError as error:
                 self.orders.rejected.append(error)
-                continue
-            self.orders.run += 1
-            where = f"{region.name} under {' -> '.join(order)}"
+                try:
+                    kernel, declared = lower_region(
+                        region, values, self.fills, order, copies=True, apart=apart
+                    )
+                except IllegalOrderError:
+                    continue
+                self.orders.copied += 1
+                where = f"{where}, with copies"
+            else:
+                self.orders.run += 1
             tensors = {n: v.tensor for n, v in values.items() if v.tensor is not None}
             made = run_kernel(kernel, tensors, values | declared)
             for name, tensor in made.items():
@@ -199,6 +214,12 @@ class _Walk:
             assert_simulates(program)
         else:
             verify_program(program)
+
+
+def random_uses(region: Region, rng: Random) -> frozenset[Use]:
+    """Choose uses that compute their operand anew."""
+    uses = [(access.value, op.name) for op in region.ops for access in op.operands]
+    return frozenset(use for use in uses if rng.random() < APART)
 
 
 def describe(graph: EinsumGraph) -> str:
@@ -263,16 +284,19 @@ def lower_region(
     order: Sequence[str],
     *,
     dense: bool = False,
+    copies: bool = False,
+    apart: frozenset[Use] = frozenset(),
 ) -> tuple[DataflowGraph, dict[str, Value]]:
     """Lower a region under one order; return the kernel and its outputs with their formats.
 
-    With `dense` the outputs are written in full.
+    With `dense` the outputs are written in full, with `copies` values are computed once for every
+    nest of their uses, and those that are `apart` anew for each.
 
     Raises:
         IllegalOrderError: if the order cannot be lowered.
     """
-    views = build_views(region, values)
-    nests = build_nests(views, order)
+    shared = build_views(region, values, apart)
+    views, nests = build_nests(shared, order, may_copy=lambda _: copies)
     modes = {n: frozenset(range(len(v.binding))) for n, v in views.outputs.items() if dense}
     domains = compute_domains(views, nests, fills, modes)
     plan = Plan(views, tuple(order), nests, domains, Clusters(views, nests, domains))
