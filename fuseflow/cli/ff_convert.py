@@ -63,6 +63,11 @@ def make_parser() -> Parser:
         "--tensor", metavar="NAME", help="convert this tensor; of a file: what to call it"
     )
     parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="read a ComalGraph as other tools do, without our labels",
+    )
+    parser.add_argument(
         "--strict", action="store_true", help="fail if the conversion loses or changes anything"
     )
     return parser
@@ -144,7 +149,7 @@ def _read_graph(context: Context) -> DataflowProgram:
     from fuseflow.interop.comal.importer import import_comal
 
     dialect = None if args.source == COMAL else args.source
-    return import_comal(path, _operands(args, path), dialect)
+    return import_comal(path, _operands(args, path), dialect, plain=args.plain)
 
 
 def _operands(args: Any, path: Path) -> Operands:
@@ -205,8 +210,9 @@ def _write_tensors(context: Context, tensors: Mapping[str, Tensor]) -> None:
         message = f"tensors cannot be written as {args.to}"
         raise UsageError("U022 no-tensor-format", message, fix=f"--to {FOLDER} or a file")
     chosen = _chosen(args.tensor, tensors)
+    filled = {} if args.to in ("npy", FOLDER) else chosen
     losses = [f'the background {tensor.fill:g} of "{name}" is not in the format'
-              for name, tensor in chosen.items() if tensor.fill and args.to != "npy"]  # fmt: skip
+              for name, tensor in filled.items() if tensor.fill]  # fmt: skip
     _refuse_losses(context, losses)
     if args.to == FOLDER:
         for name, tensor in chosen.items():

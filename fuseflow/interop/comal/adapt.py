@@ -1,29 +1,32 @@
 # SPDX-License-Identifier: MIT
 """Put a kernel into the primitives that a dialect of ComalGraph has, or say why that cannot be.
 
-Values stay the same; cycles may change by what other primitives cost, and a remark says so. What
-has no counterpart is refused with the node's name. In this order:
+Values stay the same where that can be had; cycles may change by what other primitives cost. A
+remark says which of both changes. In this order:
 
 - a dense index becomes the scan of a tensor that has nothing but a shape;
-- a left join becomes a union, intersected with its first input unless that is a dense index;
+- joins become what `joins.py` says;
 - a locate below a parent becomes a scan of the dense level, intersected with the coordinates that
   it located unless these are the whole level;
 - an accumulator that sends absent keys is united with the dense index of its keys;
-- joins get a payload on every input, repeats a signal of references or values;
+- repeats get a signal of references or values;
 - references that a stream of keys has none of are those of a repeated root;
-- in the public dialect values are repeated as references, in front of the array.
+- in the public dialect values are repeated as references, in front of the array;
+- functions become others that compute the same, or nearly so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fuseflow.interop.comal.schema import PUBLIC
-from fuseflow.interop.comal.shapes import has_references, outer_shape, shape_of, tap
+from fuseflow.interop.comal.joins import adapt_join
+from fuseflow.interop.comal.limits import NEAREST, is_function
+from fuseflow.interop.comal.schema import LATEST, PUBLIC
+from fuseflow.interop.comal.shapes import has_references, outer_shape, references_of, shape_of
 from fuseflow.interop.faults import refuse
 from fuseflow.interop.graphs.draft import Draft, DraftNode
-from fuseflow.interop.graphs.origins import is_whole, join_inputs, origin
+from fuseflow.interop.graphs.origins import is_whole, origin
 from fuseflow.ir import dataflow as df
 from fuseflow.ir.dataflow import Op, StreamKind
 from fuseflow.ir.einsum import Value
@@ -77,20 +80,26 @@ class _Adapter:
         return name
 
     def accumulate(self, node: DraftNode) -> None:
-        """Send absent keys by a union with all keys; their values are missing, which reads as 0."""
+        """Send absent keys, which an accumulator does not do there."""
         assert isinstance(node.attrs, df.SpaccAttrs)
         node.inputs[-1] = None
-        size, reduced = node.attrs.full[0], node.inputs[0]
-        if not size or reduced is None:
+        full, reduced = node.attrs.full, node.inputs[0]
+        if is_function(node, self.dialect) or not any(full) or reduced is None:
             return
-        node.attrs = replace(node.attrs, full=(0,) * node.attrs.order)
+        alone = node.attrs.order == 1 and not node.attrs.missing
+        node.attrs = replace(node.attrs, full=(0,) * node.attrs.order, missing=0.0)
         outer = outer_shape(self.draft, reduced, node)
-        name, crd = self._space(size), self.draft.wire(CRD, node.name)
+        if alone and self.dialect != PUBLIC:
+            self._fill_keys(node, full[0], outer)
+        else:
+            self._replace_keys(node, full, outer)
+
+    def _fill_keys(self, node: DraftNode, size: int, outer: int) -> None:
+        """Unite the keys with all keys; values of those added are missing, which reads as 0."""
         ref = self.draft.wire(REF, node.name)
-        scan = DraftNode(Op.SCAN, f"keys of {node.name}", [None], [crd, ref],
-                         df.ScanAttrs(name, 0), name, 0, False, node.index)  # fmt: skip
+        scan = self._scan_keys(node, size, self.draft.wire(CRD, node.name), ref)
         found = [self.draft.wire(CRD, node.name), self.draft.wire(VAL, node.name)]
-        join = DraftNode(Op.JOIN, f"fill of {node.name}", [crd, ref, *found],
+        join = DraftNode(Op.JOIN, f"fill of {node.name}", [scan.outputs[0], ref, *found],
                          [node.outputs[0], None, node.outputs[1]],
                          df.JoinAttrs("union", (1, 1)), index=node.index)  # fmt: skip
         node.outputs = list(found)
@@ -98,6 +107,28 @@ class _Adapter:
         self.draft.nodes[place + 1 : place + 1] = [scan, join]
         scan.inputs = [self._references(scan, outer)]
         self.draft.remarks.append(f"{node.name} became a union with all keys: cycles differ")
+
+    def _replace_keys(self, node: DraftNode, full: Sequence[int], outer: int) -> None:
+        """Take the keys of full levels from dense indices, as if every key had a value."""
+        place = self.draft.nodes.index(node)
+        above: int | None = None
+        for level, size in enumerate(full):
+            if not size:
+                break
+            crd, node.outputs[level] = node.outputs[level], None
+            ref = self.draft.wire(REF, node.name)
+            scan = self._scan_keys(node, size, crd, ref)
+            self.draft.nodes.insert(place + 1 + level, scan)
+            scan.inputs = [self._references(scan, outer) if above is None else above]
+            above, place = ref, self.draft.nodes.index(node)
+        self.draft.remarks.append(
+            f"{node.name} sends no key that has no value: other values there if there is one"
+        )
+
+    def _scan_keys(self, node: DraftNode, size: int, crd: int | None, ref: int) -> DraftNode:
+        name = self._space(size)
+        return DraftNode(Op.SCAN, f"keys of {node.name}", [None], [crd, ref],
+                         df.ScanAttrs(name, 0), name, 0, False, node.index)  # fmt: skip
 
     def enter_space(self, node: DraftNode) -> None:
         """Give the scan of an index tensor references to read."""
@@ -107,38 +138,13 @@ class _Adapter:
             node.inputs[0] = self._references(node, wire)
 
     def join(self, node: DraftNode) -> None:
-        assert isinstance(node.attrs, df.JoinAttrs)
-        attrs = node.attrs
-        if attrs.keep == "left" and len(attrs.payloads) == 2:
-            self._keep_left(node, attrs)
-            attrs = node.attrs
-        if attrs.keep not in ("intersect", "union"):
-            raise self.refuse(node, f"a join that keeps {attrs.keep!r}")
-        if self.dialect == PUBLIC and len(attrs.payloads) != 2:
-            raise self.refuse(node, f"a join of {len(attrs.payloads)} inputs")
-        if max(attrs.payloads) > 1:
-            raise self.refuse(node, "several payloads of one input")
-        self._add_payloads(node, attrs)
-
-    def _keep_left(self, node: DraftNode, attrs: df.JoinAttrs) -> None:
-        """Unite both inputs; where that adds coordinates, intersect with the first one again."""
-        node.attrs = replace(attrs, keep="union")
-        if is_whole(self.draft, join_inputs(node)[0][0]):
-            return
-        self._add_payloads(node, node.attrs)
-        left = [tap(self.draft, wire) for wire in node.inputs[:2] if wire is not None]
-        united = [self.draft.wire(CRD, node.name), self.draft.wire(REF, node.name)]
-        join = DraftNode(Op.JOIN, f"left of {node.name}", [*left, *united], node.outputs,
-                         df.JoinAttrs("intersect", (1, 1)), index=node.index)  # fmt: skip
-        if self._kind(node.inputs[3]) is VAL:
-            self.draft.wires[united[1]] = replace(self.draft.wires[united[1]], kind=VAL)
-        node.outputs = [united[0], None, united[1]]
-        self.draft.nodes.insert(self.draft.nodes.index(node) + 1, join)
-        self.draft.remarks.append(f"{node.name} became a union and an intersection: cycles differ")
+        adapt_join(self.draft, node, self.dialect)
 
     def _references(self, node: DraftNode, wire: int) -> int:
         """Return references of the shape of a wire, repeated from a root if its source has none."""
-        if self.dialect == PUBLIC or has_references(self.draft, wire):
+        if self.dialect == PUBLIC:
+            return references_of(self.draft, wire, node)
+        if has_references(self.draft, wire):
             return shape_of(self.draft, wire, node, values=False)
         outer = self._root_of(node, wire)
         signal = shape_of(self.draft, wire, node, values=True)
@@ -147,30 +153,21 @@ class _Adapter:
         self.draft.nodes.insert(self.draft.nodes.index(node), repeat)
         return made
 
-    def _add_payloads(self, node: DraftNode, attrs: df.JoinAttrs) -> None:
-        """Pair every coordinate input with a payload; what was added comes out void."""
-        outputs = iter(node.outputs[1:])
-        pairs: list[int | None] = []
-        payloads: list[int | None] = []
-        for crd, given in join_inputs(node):
-            values = self.dialect != PUBLIC
-            payload = given[0] if given else shape_of(self.draft, crd, node, values=values)
-            pairs += [crd, payload]
-            payloads.append(next(outputs) if given else None)
-        node.inputs, node.outputs = pairs, [node.outputs[0], *payloads]
-        node.attrs = replace(attrs, payloads=(1,) * len(payloads))
-        if self.dialect == PUBLIC and any(self._kind(wire) is VAL for wire in pairs):
-            raise self.refuse(node, "values as the payload of a join")
+    def _signal(self, node: DraftNode, wire: int) -> int:
+        """Return references, or values where they will do, of the shape of a wire."""
+        if self.dialect == PUBLIC:
+            return references_of(self.draft, wire, node)
+        return shape_of(self.draft, wire, node, values=True)
 
     def locate(self, node: DraftNode) -> None:
         assert isinstance(node.attrs, df.LocateAttrs)
         attrs, (crd, parent) = node.attrs, node.inputs
         assert crd is not None
         plain = attrs.stride == 1 and not attrs.base and not attrs.search
-        if not plain or (parent is not None and attrs.parent_stride != attrs.size):
-            raise self.refuse(node, "a lookup with strides, or of a compressed level")
-        if attrs.level and parent is None:
-            raise self.refuse(node, f"it enters level {attrs.level} before those above it")
+        plain = plain and (parent is None or attrs.parent_stride == attrs.size)
+        if not plain or (attrs.level and parent is None):
+            message = f"{node.name} looks up other places there: other values there"
+            self.draft.remarks.append(message)
         if parent is None and self.dialect != PUBLIC and has_references(self.draft, crd):
             node.inputs.append(shape_of(self.draft, crd, node, values=False))
             return
@@ -187,33 +184,30 @@ class _Adapter:
                              df.RootAttrs(node.tensor), node.tensor)  # fmt: skip
         else:
             outer = self._root_of(node, above)
-            signal = shape_of(self.draft, above, node, values=self.dialect != PUBLIC)
+            signal = self._signal(node, above)
             made = DraftNode(Op.REPEAT, f"repeat {node.tensor}", [outer, signal], [root])
         self.draft.nodes.insert(self.draft.nodes.index(node), made)
         return root
 
     def _scan_instead(self, node: DraftNode, attrs: df.LocateAttrs, crd: int, parent: int) -> None:
         """Walk the dense level in place of the lookup."""
-        scan = DraftNode(Op.SCAN, f"scan for {node.name}", [parent], [None, node.outputs[1]],
-                         df.ScanAttrs(node.tensor, attrs.level), node.tensor, node.mode, False,
-                         node.index)  # fmt: skip
-        self.draft.nodes[self.draft.nodes.index(node)] = scan
         whole = is_whole(self.draft, crd)
         what = "a scan" if whole else "a scan and an intersection"
         self.draft.remarks.append(f"{node.name} became {what}: cycles differ")
-        if node.outputs[0] is not None:
-            self.draft.bypass(node.outputs[0], crd)
-            del self.draft.wires[node.outputs[0]]
-            if not whole:
-                raise self.refuse(node, "a lookup that hands on its coordinates")
+        found = list(node.outputs)
+        node.op, node.attrs = Op.SCAN, df.ScanAttrs(node.tensor, attrs.level)
+        node.compressed, node.inputs, node.outputs = False, [parent], [None, found[1]]
         if whole:
+            if found[0] is not None:
+                self.draft.bypass(found[0], crd)
+                del self.draft.wires[found[0]]
             return
-        scan.outputs = [self.draft.wire(CRD, scan.name), self.draft.wire(REF, scan.name)]
-        payload = shape_of(self.draft, crd, node, values=self.dialect != PUBLIC)
-        join = DraftNode(Op.JOIN, f"join for {node.name}", [crd, payload, *scan.outputs],
-                         [None, None, node.outputs[1]], df.JoinAttrs("intersect", (1, 1)),
+        node.outputs = [self.draft.wire(CRD, node.name), self.draft.wire(REF, node.name)]
+        payload = self._signal(node, crd)
+        join = DraftNode(Op.JOIN, f"join for {node.name}", [crd, payload, *node.outputs],
+                         [found[0], None, found[1]], df.JoinAttrs("intersect", (1, 1)),
                          index=node.index)  # fmt: skip
-        self.draft.nodes.insert(self.draft.nodes.index(scan) + 1, join)
+        self.draft.nodes.insert(self.draft.nodes.index(node) + 1, join)
 
     def repeat(self, node: DraftNode) -> None:
         signal = node.inputs[1]
@@ -221,17 +215,24 @@ class _Adapter:
         values = self.dialect != PUBLIC
         if self._kind(node.inputs[0]) is CRD:
             raise self.refuse(node, "it repeats coordinates")
+        if self._kind(node.inputs[0]) is VAL and not values:
+            array = self.draft.producers().get(node.inputs[0] or 0)
+            if array is None or array.op is not Op.ARRAY:
+                self._repeat_by_name(node)
+                return
+            self._repeat_references(node, array)
         if self._kind(signal) is CRD or (self._kind(signal) is VAL and not values):
             node.inputs[1] = None
-            node.inputs[1] = shape_of(self.draft, signal, node, values=values)
-        if self._kind(node.inputs[0]) is VAL and not values:
-            self._repeat_references(node)
+            node.inputs[1] = self._signal(node, signal)
 
-    def _repeat_references(self, node: DraftNode) -> None:
+    def _repeat_by_name(self, node: DraftNode) -> None:
+        """Repeat values over coordinates by a function."""
+        if self._kind(node.inputs[1]) is not CRD:
+            raise self.refuse(node, "it repeats values over a stream of no coordinates")
+        self.name_function(node)
+
+    def _repeat_references(self, node: DraftNode, array: DraftNode) -> None:
         """Put a repeat of values in front of the array that reads them."""
-        array = self.draft.producers().get(node.inputs[0] or 0)
-        if array is None or array.op is not Op.ARRAY:
-            raise self.refuse(node, "it repeats values")
         between = self.draft.wire(REF, node.name)
         read = array.inputs[0]
         array.inputs, node.inputs[0] = [between], read
@@ -239,14 +240,32 @@ class _Adapter:
         array.outputs, node.outputs = node.outputs, [between]
         self.draft.remarks.append(f"{node.name} repeats references: cycles may differ")
 
-    def square(self, node: DraftNode) -> None:
-        """Multiply a value by itself where there is no such function."""
+    def function(self, node: DraftNode) -> None:
+        """Take what computes the same, or comes close, where there is no such function."""
         assert isinstance(node.attrs, df.AluAttrs)
-        if node.attrs.fn == "square":
-            node.attrs = df.AluAttrs("mul", node.attrs.fills * 2)
+        fn, fills = node.attrs.fn, node.attrs.fills
+        if fn == "square":
+            node.attrs = df.AluAttrs("mul", fills * 2)
             node.inputs = node.inputs * 2
             self.draft.share_wires()
             self.draft.remarks.append(f"{node.name} became a product: cycles may differ")
+        elif fn in _FACTORS and self.dialect == LATEST:
+            node.attrs = df.AluAttrs("mul_scalar", fills, (_FACTORS[fn],))
+        elif fn in NEAREST:
+            near, where = NEAREST[fn]
+            node.attrs = df.AluAttrs(near, fills)
+            self.draft.remarks.append(f"{node.name} became {near}: other values there {where}")
+        self.name_function(node)
+
+    def lanes(self, node: DraftNode) -> None:
+        """Deal and gather in turn, as is the only way there."""
+        at_fork = node.op is Op.FORK
+        ends = node.outputs if at_fork else node.inputs
+        if ends[-1] is not None:
+            ends[-1] = None
+            if not at_fork:
+                message = f"{node.name} gathers in turn: other values there"
+                self.draft.remarks.append(message)
 
     def _kind(self, wire: int | None) -> StreamKind | None:
         return None if wire is None else self.draft.wires[wire].kind
@@ -254,7 +273,16 @@ class _Adapter:
     def forget_shape(self, node: DraftNode) -> None:
         """Disconnect what tells lists from empty ones; marks of stops do that here."""
         node.inputs[-1] = None
+        self.name_function(node)
 
+    def name_function(self, node: DraftNode) -> None:
+        """Say of what has no operator that it is but a name there."""
+        if is_function(node, self.dialect) or node.op is Op.REPEAT:
+            self.draft.remarks.append(f"{node.name} became a function: no simulator there runs it")
+
+
+_FACTORS = {"copy": 1.0, "neg": -1.0}
+"""Functions that are products with a number."""
 
 _RULES = (
     (Op.FULL, _Adapter.full),
@@ -264,5 +292,9 @@ _RULES = (
     (Op.LOCATE, _Adapter.locate),
     (Op.REPEAT, _Adapter.repeat),
     (Op.SCAN, _Adapter.enter_space),
-    (Op.ALU, _Adapter.square),
+    (Op.ALU, _Adapter.function),
+    (Op.SPACC, _Adapter.name_function),
+    (Op.VALDROP, _Adapter.name_function),
+    (Op.FORK, _Adapter.lanes),
+    (Op.GATHER, _Adapter.lanes),
 )

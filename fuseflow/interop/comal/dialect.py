@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from fuseflow.errors import InterchangeError
 from fuseflow.interop.comal.message import Message, decode, has_unknown
@@ -101,8 +100,8 @@ def _joiner_misfits(joiner: Message) -> Iterator[str]:
 
 def _is_repeat(repeat: Message) -> bool:
     if repeat.schema.dialect == PUBLIC:
-        names: tuple[Any, ...] = ("input_ref", "output_ref", "input_rep_ref")
-        return all(repeat[name] is not None for name in names)
+        signal = repeat["input_rep_ref"] or repeat["input_rep_sig"]
+        return None not in (repeat["input_ref"], repeat["output_ref"], signal)
     return all(repeat.chosen(name) for name in ("input_ref", "output_ref", "input_rep_sig"))
 
 

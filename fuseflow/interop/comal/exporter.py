@@ -21,8 +21,10 @@ from fuseflow.interop.comal.adapt import adapt
 from fuseflow.interop.comal.importer import DATA, GRAPH
 from fuseflow.interop.comal.kernel import draft_of_kernel, format_of
 from fuseflow.interop.comal.layout import store_as_walked
-from fuseflow.interop.comal.limits import check_missing, check_nodes
+from fuseflow.interop.comal.limits import check_nodes, remark_missing
 from fuseflow.interop.comal.message import Message, encode
+from fuseflow.interop.comal.reader import readings_of
+from fuseflow.interop.comal.restore import annotate, snapshot
 from fuseflow.interop.comal.text import format_text
 from fuseflow.interop.comal.writer import graph_of_draft
 from fuseflow.interop.tensors.directory import is_file_name, write_shape, write_tensor
@@ -60,17 +62,20 @@ def export_kernel(
     """
     draft = draft_of_kernel(kernel, tensors)
     check_nodes(draft, dialect)
+    names = _file_names(tensors)
+    original = snapshot(draft, tensors, names)
     draft.sort()
     tensors = {**tensors, **store_as_walked(draft, tensors)}
     spaces = adapt(draft, tensors, dialect)
     draft.sort()
-    check_missing(draft, dialect)
+    remark_missing(draft)
     read = {name: tensors[name] for name in kernel.tensors_read()}
     for name, value in read.items():
         if value.fill:
-            draft.remarks.append(f'the background {value.fill:g} of "{name}" is not in the format')
+            draft.remarks.append(
+                f'other tools take the background {value.fill:g} of "{name}" for 0'
+            )
         format_of(tensors, name, kernel.name)
-    names = _file_names(tensors)
     for node in draft.nodes:
         node.tensor = names.get(node.tensor, node.tensor)
     for name in read:
@@ -78,7 +83,8 @@ def export_kernel(
             draft.remarks.append(f'tensor "{name}" is called {names[name]}')
     if any(wire.capacity is not None for wire in draft.wires.values()):
         draft.remarks.append("the depths of channels are not in the format")
-    graph = graph_of_draft(draft, dialect, spaces)
+    graph, numbers = graph_of_draft(draft, dialect, spaces)
+    annotate(graph, numbers, readings_of(graph), original)
     renamed = {names[name]: value for name, value in read.items()}
     return ExportedKernel(kernel.name, graph, renamed, spaces, tuple(draft.remarks))
 

@@ -22,13 +22,16 @@ GRAPH = "graph.bin"
 DATA = "data"
 
 
-def import_comal(path: Path, operands: Operands, dialect: str | None = None) -> DataflowProgram:
+def import_comal(
+    path: Path, operands: Operands, dialect: str | None = None, *, plain: bool = False
+) -> DataflowProgram:
     """Read one graph, or all graphs of a folder as `find_graphs` finds them, as a program.
 
     Args:
         path: a file of bytes or text, or a folder.
         operands: the tensors that the graphs read.
         dialect: the dialect of the files, None to find out.
+        plain: whether our own labels are to be ignored, as other tools do.
 
     Raises:
         InterchangeError: if a file cannot be read, a graph has no counterpart here, or tensors do
@@ -41,7 +44,7 @@ def import_comal(path: Path, operands: Operands, dialect: str | None = None) -> 
         graph = read_graph(file, dialect)
         graphs.append(graph)
     try:
-        return program_of_graphs(graphs, operands)
+        return program_of_graphs(graphs, operands, plain=plain)
     except InterchangeError as error:
         raise in_file(error, str(files[0]) if len(files) == 1 else str(path)) from error
 
@@ -61,14 +64,17 @@ def find_graphs(path: Path) -> list[Path]:
     return files
 
 
-def program_of_graphs(graphs: Sequence[Message], operands: Operands) -> DataflowProgram:
+def program_of_graphs(
+    graphs: Sequence[Message], operands: Operands, *, plain: bool = False
+) -> DataflowProgram:
     """Return the program whose kernels are these graphs, in this order; see `import_comal`."""
-    drafts = [draft_graph(graph) for graph in graphs]
+    drafts = [draft_graph(graph, plain=plain) for graph in graphs]
     names: set[str] = set()
     for number, draft in enumerate(drafts):
         if draft.name in names:
             draft.name = f"{draft.name} {number}"
         names.add(draft.name)
-        settle_drops(draft)
-        draft.prune()
+        if not draft.exact:
+            settle_drops(draft)
+            draft.prune()
     return build_program(drafts, operands)

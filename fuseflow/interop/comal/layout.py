@@ -8,7 +8,7 @@ in the order of its kernel; its dimensions keep their numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from fuseflow.interop.graphs.draft import Draft, DraftNode
 from fuseflow.ir import dataflow as df
 from fuseflow.ir.dataflow import Op
 from fuseflow.ir.einsum import Value
-from fuseflow.ir.tensor import Level, LevelFormat, Tensor
+from fuseflow.ir.tensor import Format, Level, LevelFormat
 
 __all__ = ["store_as_walked"]
 
@@ -27,20 +27,23 @@ Order = tuple[int, ...]
 def store_as_walked(draft: Draft, tensors: Mapping[str, Value]) -> dict[str, Value]:
     """Return the tensors that a sorted draft walks in another order, stored in that order.
 
-    The lookups of the draft are changed to go with them. Tensors that are handed on by an earlier
-    kernel, that are scanned, or that are walked in several orders stay as they are.
+    The lookups of the draft are changed to go with them. Tensors that are scanned, or that are
+    walked in several orders, stay as they are.
     """
     orders = _walked_orders(draft)
     stored: dict[str, Value] = {}
     for name, found in sorted(orders.items()):
         value = tensors[name]
-        if len(found) != 1 or value.tensor is None or not _is_plain(draft, name, value.tensor):
+        if len(found) != 1 or value.format is None or not _is_plain(draft, value, value.format):
             continue
         (order,) = found
-        natural = list(range(len(value.tensor.levels)))
+        natural = list(range(len(value.format.levels)))
         if list(order) != natural and sorted(order) == natural:
-            stored[name] = _stored(value, value.tensor, order)
+            stored[name] = _stored(value, value.format, order)
             _renumber(draft, name, order)
+            if value.tensor is None:
+                modes = ",".join(str(value.format.mode_order[level]) for level in order)
+                draft.remarks.append(f'"{name}" must be handed on with its levels in order {modes}')
     return stored
 
 
@@ -62,28 +65,32 @@ def _walked_orders(draft: Draft) -> dict[str, set[Order]]:
     return orders
 
 
-def _is_plain(draft: Draft, name: str, tensor: Tensor) -> bool:
+def _is_plain(draft: Draft, value: Value, fmt: Format) -> bool:
     """Return whether a tensor is dense throughout, and entered by whole lookups alone."""
-    if tensor.tile or tensor.values is None or not tensor.format.is_dense:
+    if fmt.tile or not fmt.is_dense or (value.tensor is not None and value.tensor.values is None):
         return False
-    users = [node for node in draft.nodes if node.tensor == name and node.op is not Op.ARRAY]
-    return all(_is_whole(node, tensor) for node in users)
+    sizes = [value.shape[mode] for mode in fmt.mode_order]
+    users = [node for node in draft.nodes if node.tensor == value.name and node.op is not Op.ARRAY]
+    return all(_is_whole(node, sizes) for node in users)
 
 
-def _is_whole(node: DraftNode, tensor: Tensor) -> bool:
+def _is_whole(node: DraftNode, sizes: Sequence[int]) -> bool:
     attrs = node.attrs
     if not isinstance(attrs, df.LocateAttrs):
         return False
-    return not attrs.base and attrs.size == tensor.levels[attrs.level].size
+    return not attrs.base and not attrs.search and attrs.size == sizes[attrs.level]
 
 
-def _stored(value: Value, tensor: Tensor, order: Order) -> Value:
-    assert tensor.values is not None
-    extents = [level.size for level in tensor.levels]
-    values = np.ascontiguousarray(tensor.values.reshape(extents).transpose(order)).reshape(-1)
+def _stored(value: Value, fmt: Format, order: Order) -> Value:
+    modes = tuple(fmt.mode_order[level] for level in order)
+    if value.tensor is None:
+        return replace(value, format=replace(fmt, mode_order=modes))
+    assert value.tensor.values is not None
+    extents = [level.size for level in value.tensor.levels]
+    values = value.tensor.values.reshape(extents).transpose(order)
     levels = tuple(Level(LevelFormat.DENSE, extents[level]) for level in order)
-    modes = tuple(tensor.mode_order[level] for level in order)
-    moved = replace(tensor, levels=levels, mode_order=modes, values=values)
+    moved = replace(value.tensor, levels=levels, mode_order=modes,
+                    values=np.ascontiguousarray(values).reshape(-1))  # fmt: skip
     return replace(value, format=moved.format, tensor=moved)
 
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""What a dialect of ComalGraph cannot carry, and what runs there only with luck.
+"""What a dialect of ComalGraph cannot carry, and what is computed there differently or by luck.
 
-Nodes are checked before `adapt` rewrites a kernel, missing tokens afterwards. All findings of one
-kind come at once.
+A node is refused if no operator has its ports. What an operator exists for, but no simulator
+computes, is written all the same, with a remark: our own reader restores it (`restore.py`). A
+remark with the words "other values there" is one on which no other tool should build.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
 
 from fuseflow.errors import Finding, InterchangeError, Location
 from fuseflow.interop.comal.schema import LATEST, PUBLIC
@@ -17,7 +17,7 @@ from fuseflow.interop.graphs.drops import written_drops
 from fuseflow.ir import dataflow as df
 from fuseflow.ir.dataflow import Op
 
-__all__ = ["ALU_OPS", "check_missing", "check_nodes"]
+__all__ = ["ALU_OPS", "NEAREST", "check_nodes", "is_function", "remark_missing"]
 
 ALU_OPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "add": ("ADD", (LATEST, PUBLIC)),
@@ -37,61 +37,65 @@ ALU_OPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 """Name in the format by our name, and the dialects whose simulator computes it."""
 
+NEAREST: Mapping[str, tuple[str, str]] = {
+    "safe_sub": ("sub", "where both operands are -inf"),
+    "safe_div": ("div", "where both operands are 0"),
+    "masked": ("mul", "where the mask is not set"),
+}
+"""For functions of two operands that no dialect has: what comes close, and where it differs."""
+
 _ABSENT = {
     Op.REPLAY: "a replay of lists",
     Op.MASK: "a mask",
-    Op.VALDROP: "a filter of values",
     Op.CONCAT: "a concatenation",
 }
 _LATEST_ONLY = (Op.FORK, Op.GATHER)
 
 
 def check_nodes(draft: Draft, dialect: str) -> None:
-    """Refuse nodes of a kernel that no rewriting puts into the dialect.
+    """Refuse nodes of a kernel that no operator of the dialect has the ports for.
 
     Raises:
         InterchangeError: X004 with a finding for every such node.
     """
     drops = written_drops(draft)
-    _raise_any(
-        draft,
-        dialect,
-        (
-            (node, f"cannot express it: {problem}")
-            for node in draft.nodes
-            for problem in _problems(node, dialect, drops)
-        ),
-    )
-
-
-def check_missing(draft: Draft, dialect: str) -> None:
-    """Refuse nodes of an adapted kernel that compute something else there where tokens are missing.
-
-    Adds remarks on what runs there only with luck; the draft must be sorted.
-
-    Raises:
-        InterchangeError: X004 with a finding for every such node.
-    """
-    missing = _may_miss(draft)
-    _raise_any(
-        draft,
-        dialect,
-        (
-            (node, f"takes what is missing for 0: {problem}")
-            for node in draft.nodes
-            for problem in _wrong_fill(node, missing)
-        ),
-    )
-    draft.remarks += [remark for node in draft.nodes for remark in _risks(node, missing)]
-
-
-def _raise_any(draft: Draft, dialect: str, problems: Iterable[tuple[DraftNode, str]]) -> None:
     findings = [
-        Finding("X004", f"{dialect} {message}", Location(graph=draft.name, node=node.name))
-        for node, message in problems
+        Finding(
+            "X004",
+            f"{dialect} cannot express it: {problem}",
+            Location(graph=draft.name, node=node.name),
+        )
+        for node in draft.nodes
+        for problem in _problems(node, dialect, drops)
     ]
     if findings:
         raise InterchangeError.from_findings(findings)
+
+
+def remark_missing(draft: Draft) -> None:
+    """Remark on nodes of an adapted kernel that compute something else there, or run by luck.
+
+    The draft must be sorted.
+    """
+    missing = _may_miss(draft)
+    for node in draft.nodes:
+        wrong = _wrong_fill(node, missing)
+        draft.remarks += [f"{node.name}: {why}: other values there" for why in wrong]
+        draft.remarks += _risks(node, missing)
+
+
+def is_function(node: DraftNode, dialect: str) -> bool:
+    """Return whether a node becomes a function by its attributes; no simulator runs those."""
+    match node.attrs:
+        case df.AluAttrs(fn=fn, fills=fills):
+            return len(fills) == 1 and dialect not in ALU_OPS.get(fn, ("", ()))[1]
+        case df.ReduceAttrs(op=op, extent=extent, empty=empty):
+            known = op == "add" or (op == "max" and dialect != PUBLIC)
+            return not known or extent is not None or (op == "add" and bool(empty))
+        case df.SpaccAttrs(op=op, order=order, extent=extent):
+            most = 1 if dialect == PUBLIC else 2
+            return order > most or op != "add" or extent is not None
+    return node.op is Op.VALDROP
 
 
 def _problems(node: DraftNode, dialect: str, drops: Collection[DraftNode]) -> Iterator[str]:
@@ -99,64 +103,16 @@ def _problems(node: DraftNode, dialect: str, drops: Collection[DraftNode]) -> It
         yield _ABSENT[node.op]
     elif node.op in _LATEST_ONLY and dialect == PUBLIC:
         yield f"a {node.op}"
+    match node.attrs:
+        case df.AluAttrs(fn=fn, fills=fills):
+            if len(fills) == 2 and fn not in ALU_OPS and fn not in NEAREST:
+                yield f"the function {fn} of two operands"
+        case df.ReduceAttrs(tile_axis=axis) if axis:
+            yield "a reduction of tiles"
+        case df.ValWriteAttrs() if node.inputs[1] is not None:
+            yield "values written at references"
     if node.op is Op.DROP and node not in drops:
         yield "a drop whose inner coordinates are not written"
-    check = _CHECKS.get(node.op)
-    if check is not None:
-        yield from check(node, node.attrs, dialect)
-
-
-def _alu(_node: DraftNode, attrs: Any, dialect: str) -> Iterator[str]:
-    fn = "mul" if attrs.fn == "square" else attrs.fn
-    _, dialects = ALU_OPS.get(fn, ("", ()))
-    if dialect not in dialects:
-        yield f"the function {attrs.fn}"
-
-
-def _reduce(_node: DraftNode, attrs: Any, dialect: str) -> Iterator[str]:
-    if attrs.op not in ("add", "max") or (attrs.op == "max" and dialect == PUBLIC):
-        yield f"a reduction by {attrs.op}"
-    if attrs.extent is not None or attrs.tile_axis:
-        yield "a reduction that counts entries it does not see"
-    if attrs.op == "add" and attrs.empty:
-        yield f"an empty sum of {attrs.empty:g}"
-
-
-def _spacc(_node: DraftNode, attrs: Any, dialect: str) -> Iterator[str]:
-    most = 1 if dialect == PUBLIC else 2
-    if attrs.order > most:
-        yield f"an accumulator of order {attrs.order}"
-    if attrs.op != "add":
-        yield f"an accumulator by {attrs.op}"
-    if any(attrs.full) and (attrs.order > 1 or attrs.missing or dialect == PUBLIC):
-        yield "an accumulator that sends keys without values"
-    if attrs.extent is not None:
-        yield "an accumulator that counts entries it does not see"
-
-
-def _val_write(node: DraftNode, _attrs: Any, _dialect: str) -> Iterator[str]:
-    if node.inputs[1] is not None:
-        yield "values written at references"
-
-
-def _fork(node: DraftNode, _attrs: Any, _dialect: str) -> Iterator[str]:
-    if node.outputs[-1] is not None:
-        yield "a fork that tells its lanes"
-
-
-def _gather(node: DraftNode, _attrs: Any, _dialect: str) -> Iterator[str]:
-    if node.inputs[-1] is not None:
-        yield "a gather that is told the lanes"
-
-
-_CHECKS: Mapping[Op, Callable[[DraftNode, Any, str], Iterator[str]]] = {
-    Op.ALU: _alu,
-    Op.REDUCE: _reduce,
-    Op.SPACC: _spacc,
-    Op.VAL_WRITE: _val_write,
-    Op.FORK: _fork,
-    Op.GATHER: _gather,
-}
 
 
 def _may_miss(draft: Draft) -> set[int]:
@@ -170,20 +126,18 @@ def _may_miss(draft: Draft) -> set[int]:
 
 
 def _wrong_fill(node: DraftNode, missing: set[int]) -> Iterator[str]:
-    """Yield why a node computes something else there where a token is missing.
-
-    A missing reference or operand is 0, and a function of one operand stops the simulator.
-    """
+    """Yield what a node takes for a missing token, which is 0 there, or stops a function."""
     arrives = [wire in missing for wire in node.inputs if wire is not None]
     match node.attrs:
         case df.AluAttrs(fn=fn, fills=fills):
             pairs = zip(fills, arrives, strict=False)
-            yield from (f"{fn} wants {fill:g}" for fill, some in pairs if some and fill)
+            wanted = (fill for fill, some in pairs if some and fill)
+            yield from (f"it takes what is missing for {fill:g}" for fill in wanted)
             if len(fills) == 1 and any(arrives):
-                yield f"{fn} has no other operand"
+                yield f"{fn} of what is missing"
         case df.ArrayAttrs(fill=fill) | df.ReduceAttrs(fill=fill) | df.SpaccAttrs(fill=fill):
             if fill and any(arrives):
-                yield f"{node.op} wants {fill:g}"
+                yield f"it takes what is missing for {fill:g}"
 
 
 def _risks(node: DraftNode, missing: set[int]) -> Iterator[str]:

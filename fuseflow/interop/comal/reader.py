@@ -11,36 +11,55 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fuseflow.errors import InterchangeError
+from fuseflow.interop.comal.labels import function_port, parse_attributes
 from fuseflow.interop.comal.message import Message
+from fuseflow.interop.comal.restore import BAR, Seal, read_seal, restore
 from fuseflow.interop.comal.schema import PUBLIC
 from fuseflow.interop.faults import refuse
 from fuseflow.interop.graphs.draft import Draft, DraftNode, Wire
 from fuseflow.ir import dataflow as df
 from fuseflow.ir.dataflow import Op, StreamKind
 
-__all__ = ["draft_graph"]
+__all__ = ["draft_graph", "readings_of"]
 
 CRD, REF, VAL = StreamKind.CRD, StreamKind.REF, StreamKind.VAL
-_KINDS = {"CrdStream": CRD, "RefStream": REF, "ValStream": VAL}
+_KINDS = {"CrdStream": CRD, "RefStream": REF, "ValStream": VAL, "RepSigStream": CRD}
 _BINARY = {"ADD": "add", "SUB": "sub", "MUL": "mul", "DIV": "div", "ELEMMUL": "mul"}
+_FUNCTIONS = (Op.ALU, Op.JOIN, Op.REDUCE, Op.REPEAT, Op.SPACC, Op.VALDROP)
 _UNARY = {"EXP": "exp", "SIN": "sin", "COS": "cos", "RSQRT": "rsqrt", "SIGMOID": "sigmoid"}
 _SCALAR = {"MAX": "max_scalar", "SCALARADD": "add_scalar", "SCALARMUL": "mul_scalar",
            "SCALARDIV": "div_scalar"}  # fmt: skip
 
 
-def draft_graph(graph: Message) -> Draft:
-    """Return the draft of a graph.
+def draft_graph(graph: Message, *, plain: bool = False) -> Draft:
+    """Return the draft of a graph: of one that we have sealed, that of the kernel it came from.
+
+    Args:
+        graph: the graph.
+        plain: whether labels are to be ignored, as other tools do.
 
     Raises:
-        InterchangeError: X003 for streams that do not connect one output with one input, X005 for
-            an operator that has no primitive, or attributes that none has.
+        InterchangeError: X001 for a label that describes no node, X003 for streams that do not
+            connect one output with one input, X005 for an operator that has no primitive, or
+            attributes that none has.
     """
-    body = graph["graph"]
-    reader = _Reader(Draft(body["name"] or graph["name"] or "graph"))
-    for number, operation in enumerate(body["operators"], start=1):
-        reader.operator(number, operation)
+    reader = _Reader(Draft(graph["graph"]["name"] or graph["name"] or "graph"))
+    readings = reader.operators(graph)
+    seal = Seal.NONE if plain else read_seal(graph)
+    if seal == Seal.WHOLE:
+        return restore(graph, reader.draft, readings)
+    if seal == Seal.BROKEN:
+        reader.draft.remarks.append(
+            "the graph was changed since its labels were written: they are not used"
+        )
     reader.finish()
     return reader.draft
+
+
+def readings_of(graph: Message) -> list[DraftNode | None]:
+    """Return the node that each operator of a graph is read as, labels aside."""
+    return _Reader(Draft("")).operators(graph)
 
 
 class _Reader:
@@ -48,16 +67,26 @@ class _Reader:
 
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
-        self.numbers: dict[tuple[StreamKind, int], int] = {}
+        self.numbers: dict[tuple[str, int], int] = {}
         self.ends: dict[str, set[int]] = {"input": set(), "output": set()}
         self.handed_on: dict[int, int] = {}
         self.node = ""
+
+    def operators(self, graph: Message) -> list[DraftNode | None]:
+        """Add all operators; return the node of each, None if it is folded into others."""
+        found: list[DraftNode | None] = []
+        for number, operation in enumerate(graph["graph"]["operators"], start=1):
+            count = len(self.draft.nodes)
+            self.operator(number, operation)
+            found.append(self.draft.nodes[-1] if len(self.draft.nodes) > count else None)
+        return found
 
     def operator(self, number: int, operation: Message) -> None:
         """Add one operator."""
         kind = operation.chosen("op") or ""
         content = operation[kind] if kind else None
         label = content["label"] if content and content.schema.field(content.type, "label") else ""
+        label = label.partition(BAR)[0]
         self.node = f"{label or operation['name'] or kind or 'operator'} #{number}"
         read = _READERS.get(kind)
         if read is None or content is None:
@@ -120,10 +149,10 @@ class _Reader:
 
     def _wire(self, stream: Message, end: str) -> int:
         kind, number = _KINDS[stream.type], stream["id"]["id"]
-        wire = self.numbers.get((kind, number))
+        wire = self.numbers.get((stream.type, number))
         if wire is None:
             wire = number if number not in self.draft.wires and number < 1 << 31 else self._free()
-            self.numbers[kind, number] = wire
+            self.numbers[stream.type, number] = wire
             self.draft.wires[wire] = Wire(kind, f"{kind} {number}")
         if wire in self.ends[end]:
             message = f"stream {kind} {number} is an {end} of another operator as well"
@@ -185,13 +214,22 @@ def _payload(payload: Message | None) -> Message | None:
 
 def _repeat(reader: _Reader, content: Message) -> None:
     if content.schema.dialect == PUBLIC:
-        read = (content["input_ref"], content["input_rep_ref"], content["output_ref"])
+        signal = content["input_rep_ref"] or content["input_rep_sig"]
+        read = (content["input_ref"], signal, content["output_ref"])
     else:
         names = (content.chosen(name) for name in ("input_ref", "input_rep_sig", "output_ref"))
         read = tuple(content[name] if name else None for name in names)  # type: ignore[assignment]
     repeated, signal, output = read
     inputs = [reader.source(repeated, "to repeat"), reader.source(signal, "signal")]
     reader.add(Op.REPEAT, inputs, [reader.target(output)], index=content["index"])
+
+
+def _repeat_sig(reader: _Reader, content: Message) -> None:
+    """Signals are the coordinates themselves: our repeats read those."""
+    signal = reader.target(content["output_rep_sig"])
+    source = reader.source(content["input_crd"], "coordinate")
+    if signal is not None:
+        reader.handed_on[signal] = source
 
 
 def _alu(reader: _Reader, content: Message) -> None:
@@ -208,6 +246,28 @@ def _alu(reader: _Reader, content: Message) -> None:
     parameters = (scalar,) if op in _SCALAR and len(inputs) == 1 else ()
     attrs = df.AluAttrs(fn, (0.0,) * len(inputs), parameters)
     reader.add(Op.ALU, inputs, [reader.target(vals["output"])], attrs)
+
+
+def _function(reader: _Reader, content: Message) -> None:
+    """A function by name: one of ours, spelled as `writer._function` does."""
+    try:
+        op, attrs = parse_attributes(content["name"])
+    except InterchangeError as error:
+        raise reader.error("X005", f'there is no function "{content["name"]}"') from error
+    if op not in _FUNCTIONS:
+        raise reader.error("X005", f"a {op} is no function")
+    reads, writes = DraftNode(op, reader.node, [], [], attrs).ports()
+    crds, results = iter(content["inputs"]), iter(content["outputs"])
+    inputs: list[int | None] = []
+    for port in reads:
+        kind = function_port(port)
+        stream = next(crds, None) if kind is CRD else content["input_val"]
+        inputs.append(None if kind is None else reader.source(stream, port.name))
+    outputs = [
+        reader.target(next(results, None) if function_port(port) is CRD else content["output_val"])
+        for port in writes
+    ]
+    reader.add(op, inputs, outputs, attrs)
 
 
 def _reduce(reader: _Reader, content: Message) -> None:
@@ -331,7 +391,9 @@ _READERS: Mapping[str, Callable[[_Reader, Message], None]] = {
     "fiber_lookup": _scan,
     "fiber_write": _writer,
     "repeat": _repeat,
+    "repeatsig": _repeat_sig,
     "alu": _alu,
+    "func": _function,
     "reduce": _reduce,
     "coord_hold": _hold,
     "coord_drop": _drop,

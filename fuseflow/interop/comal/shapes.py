@@ -13,7 +13,7 @@ from fuseflow.interop.graphs.draft import Draft, DraftNode
 from fuseflow.interop.graphs.origins import is_whole, join_inputs, origin
 from fuseflow.ir.dataflow import BroadcastAttrs, Op, StreamKind
 
-__all__ = ["has_references", "outer_shape", "shape_of", "tap"]
+__all__ = ["has_references", "outer_shape", "references_of", "shape_of", "tap"]
 
 
 def tap(draft: Draft, wire: int) -> int:
@@ -43,17 +43,57 @@ def outer_shape(draft: Draft, wire: int, reader: DraftNode) -> int:
         InterchangeError: X004 if the node that made the stream reads no such wire.
     """
     node, port = origin(draft, wire)
-    if node.op is Op.JOIN:
-        return outer_shape(draft, join_inputs(node)[0][0], reader)
-    if node.inputs and node.inputs[0] is not None:
-        same = node.op is Op.LOCATE or (node.op is Op.SPACC and not port)
-        if same:
-            return outer_shape(draft, node.inputs[0], reader)
     source = node.inputs[0] if node.inputs else None
-    if node.op not in (Op.SCAN, Op.REPEAT) or source is None:
-        message = f'nothing tells the lists of "{draft.wires[wire].name or wire}" from each other'
-        raise refuse("X004", message, graph=draft.name, node=reader.name)
-    return source
+    match node.op:
+        case Op.JOIN:
+            return outer_shape(draft, join_inputs(node)[0][0], reader)
+        case Op.LOCATE | Op.ARRAY | Op.ALU if source is not None:
+            return outer_shape(draft, source, reader)
+        case Op.REDUCE if source is not None:
+            return outer_shape(draft, outer_shape(draft, source, reader), reader)
+        case Op.SPACC if source is not None:
+            level = min(port, len(node.outputs) - 2)
+            return _output(draft, node, level - 1) if level else outer_shape(draft, source, reader)
+        case Op.SCAN | Op.REPEAT if source is not None:
+            return source
+    message = f'nothing tells the lists of "{draft.wires[wire].name or wire}" from each other'
+    raise refuse("X004", message, graph=draft.name, node=reader.name)
+
+
+def references_of(draft: Draft, wire: int, reader: DraftNode) -> int:
+    """Return references with the shape of a wire, for the public dialect.
+
+    Where there are none, the root of nothing is repeated over coordinates, which no simulator runs.
+
+    Raises:
+        InterchangeError: X004 if the wire has no coordinates, or none around them.
+    """
+    if has_references(draft, wire):
+        return shape_of(draft, wire, reader, values=False)
+    if draft.wires[wire].kind is not StreamKind.CRD:
+        beside = _coordinates_beside(draft, wire)
+        if beside is None:
+            return shape_of(draft, wire, reader, values=False)
+        wire = beside
+    outer = references_of(draft, outer_shape(draft, wire, reader), reader)
+    made = draft.wire(StreamKind.REF, reader.name)
+    repeat = DraftNode(Op.REPEAT, f"repeat for {reader.name}", [outer, tap(draft, wire)], [made])
+    draft.nodes.insert(draft.nodes.index(reader), repeat)
+    draft.remarks.append(
+        f"{reader.name} wants references beside coordinates: no simulator there makes them"
+    )
+    return made
+
+
+def _coordinates_beside(draft: Draft, wire: int) -> int | None:
+    """Return coordinates of the shape of values, looked for at what made those."""
+    node, _ = origin(draft, wire)
+    if node.op is Op.SPACC:
+        return _output(draft, node, len(node.outputs) - 2)
+    if node.op is Op.ALU:
+        found = (_coordinates_beside(draft, source) for source in node.inputs if source is not None)
+        return next((beside for beside in found if beside is not None), None)
+    return None
 
 
 def shape_of(draft: Draft, wire: int, reader: DraftNode, *, values: bool) -> int:
@@ -100,6 +140,8 @@ def _siblings(draft: Draft, node: DraftNode, port: int) -> list[int]:
 
 def _kind(draft: Draft, node: DraftNode, number: int) -> StreamKind:
     wire = node.outputs[number]
+    if node.op is Op.SPACC and number < len(node.outputs) - 1:
+        return StreamKind.CRD
     if wire is None and node.op is Op.JOIN:
         wire = [payload for _, payloads in join_inputs(node) for payload in payloads][number - 1]
     if wire is not None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from fuseflow.interop.comal.limits import ALU_OPS
+from fuseflow.interop.comal.labels import format_attributes, function_port
+from fuseflow.interop.comal.limits import ALU_OPS, is_function
 from fuseflow.interop.comal.message import Message
 from fuseflow.interop.comal.schema import PUBLIC, Schema, schema_of
 from fuseflow.interop.graphs.draft import Draft, DraftNode
@@ -34,15 +35,26 @@ Content = tuple[str, str, dict[str, Any]]
 """Member of the oneof of an operator, its name for people, and its fields."""
 
 
-def graph_of_draft(draft: Draft, dialect: str, spaces: Collection[str] = ()) -> Message:
-    """Return the graph of a draft that the checks have passed, with its index tensors."""
+def graph_of_draft(
+    draft: Draft, dialect: str, spaces: Collection[str] = ()
+) -> tuple[Message, list[int]]:
+    """Return the graph of a draft that the checks have passed, with its index tensors.
+
+    The second result has the number of the node that each operator stands for, 0 for none.
+    """
     draft.sort()
     writer = _Writer(draft, schema_of(dialect), owners_of(draft, spaces))
-    operators = [
-        writer.operator(number, node) for number, node in enumerate(_placed(draft), start=1)
-    ]
+    operators: list[Message] = []
+    numbers: list[int] = []
+    for node in _placed(draft):
+        if writer.has_signal(node):
+            operators.append(writer.signal(len(operators) + 1, node))
+            numbers.append(0)
+        operators.append(writer.operator(len(operators) + 1, node))
+        numbers.append(node.number)
     body = writer.message("ProgramGraph", name=draft.name, operators=operators)
-    return writer.message("ComalGraph", name=draft.name, channel_size=CHANNEL_SIZE, graph=body)
+    graph = writer.message("ComalGraph", name=draft.name, channel_size=CHANNEL_SIZE, graph=body)
+    return graph, numbers
 
 
 def _placed(draft: Draft) -> Iterator[DraftNode]:
@@ -68,11 +80,41 @@ class _Writer:
 
     def operator(self, number: int, node: DraftNode) -> Message:
         """Return the operator of a node."""
-        arm, name, fields = _WRITERS[node.op](self, node)
+        write = _function if self._has_no_operator(node) else _WRITERS[node.op]
+        arm, name, fields = write(self, node)
         spec = self.schema.field("Operation", arm)
         assert spec is not None
         content = self.message(spec.type, **fields)
         return self.message("Operation", name=name, id=number, **{arm: content})
+
+    def has_signal(self, node: DraftNode) -> bool:
+        """Return whether a node needs an operator that turns its coordinates into signals."""
+        if node.op is not Op.REPEAT or self.schema.dialect != PUBLIC:
+            return False
+        kinds = self.kind(node.inputs[0]), self.kind(node.inputs[1])
+        return kinds == (StreamKind.REF, StreamKind.CRD)
+
+    def signal(self, number: int, node: DraftNode) -> Message:
+        """Return the operator that makes the signals of a repeat, under the id of its output."""
+        fields = {"input_crd": self.crd(node.inputs[1]), "output_rep_sig": self.repsig(node),
+                  "label": f"repeatsig {node.index}", "index": node.index}  # fmt: skip
+        content = self.message("RepeatSig", **fields)
+        return self.message("Operation", name="repsiggen", id=number, repeatsig=content)
+
+    def repsig(self, node: DraftNode) -> Message:
+        """Return the stream of signals of a repeat; its ids are no others'."""
+        inner = self.message(
+            "RepSigStream.StreamID", id=max(self.draft.wires) + (node.outputs[0] or 0)
+        )
+        return self.message("RepSigStream", id=inner)
+
+    def _has_no_operator(self, node: DraftNode) -> bool:
+        """Return whether a node is written as a function by name."""
+        if node.op is Op.REPEAT and self.schema.dialect == PUBLIC:
+            return self.kind(node.inputs[0]) is StreamKind.VAL
+        if isinstance(node.attrs, df.JoinAttrs) and 0 in node.attrs.payloads:
+            return True
+        return is_function(node, self.schema.dialect)
 
     def message(self, kind: str, **fields: Any) -> Message:
         """Return a message with the fields that the dialect has and that are not zero."""
@@ -191,8 +233,11 @@ def _repeat(writer: _Writer, node: DraftNode) -> Content:
         fields |= {
             "input_ref": writer.ref(repeated),
             "output_ref": writer.ref(node.outputs[0]),
-            "input_rep_ref": writer.ref(signal),
         }
+        if kinds[1] is StreamKind.CRD:
+            fields["input_rep_sig"] = writer.repsig(node)
+        else:
+            fields["input_rep_ref"] = writer.ref(signal)
     else:
         arms = _ARMS[kinds[0]], _ARMS[kinds[1]]
         fields |= {
@@ -215,6 +260,20 @@ def _alu(writer: _Writer, node: DraftNode) -> Content:
     shown = name.get(op, op.lower())
     fields = {"vals": vals, "stages": [stage], "label": shown, "scalar": scalar}
     return "alu", shown, fields
+
+
+def _function(writer: _Writer, node: DraftNode) -> Content:
+    """Spell a node as its text, with what it reads and writes: coordinates and one value."""
+    ends: dict[str, Any] = {"inputs": [], "outputs": []}
+    ports = zip(node.ports(), (node.inputs, node.outputs), ("input", "output"), strict=True)
+    for specs, wires, side in ports:
+        for port, wire in zip(specs, wires, strict=True):
+            kind = function_port(port)
+            if kind is StreamKind.CRD:
+                ends[f"{side}s"].append(writer.crd(wire))
+            elif kind is StreamKind.VAL:
+                ends[f"{side}_val"] = writer.val(wire)
+    return "func", "func", {"name": format_attributes(node.op, node.attrs), **ends}
 
 
 def _reduce(writer: _Writer, node: DraftNode) -> Content:

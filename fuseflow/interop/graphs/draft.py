@@ -32,8 +32,9 @@ class DraftNode:
     """One node, with ports as `OP_SPECS` has them.
 
     `attrs` is final where ports depend on it; nodes that touch tensors have `tensor`, `mode` (the
-    logical dimension) and `compressed` instead, None where the source does not say. `index` is the
-    name of the index that a node opens, merges or writes.
+    logical dimension) and `compressed` instead, None where the source does not say; with `final`
+    their attributes are final too. `index` is the name of the index that a node opens, merges or
+    writes, `number` its place in the source.
     """
 
     op: Op
@@ -45,6 +46,8 @@ class DraftNode:
     mode: int | None = None
     compressed: bool | None = None
     index: str = ""
+    number: int = 0
+    final: bool = False
 
     def ports(self) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
         """Return input and output ports; those of tensor nodes do not depend on attributes."""
@@ -62,12 +65,16 @@ class DraftNode:
 
 @dataclass(slots=True)
 class Draft:
-    """A foreign graph; `remarks` says what was changed or must be watched."""
+    """A foreign graph; `remarks` says what was changed or must be watched.
+
+    An `exact` one is wired as ours are, and nothing in it must be rewritten.
+    """
 
     name: str
     nodes: list[DraftNode] = field(default_factory=list)
     wires: dict[int, Wire] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    exact: bool = False
 
     def wire(self, kind: StreamKind, name: str = "") -> int:
         """Add a wire under a free number."""

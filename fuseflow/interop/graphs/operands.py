@@ -32,7 +32,7 @@ class Operands(Protocol):
 
 
 class FolderOperands:
-    """The tensors of a directory, stored as they are."""
+    """The tensors of a directory, stored as they are, or as they are walked if it says how."""
 
     def __init__(self, folder: TensorFolder) -> None:
         """Take tensors from a folder."""
@@ -54,7 +54,15 @@ class FolderOperands:
         self, name: str, mode_order: Sequence[int], compressed: Mapping[int, bool]
     ) -> Tensor | None:
         """See `Operands`."""
-        return self.folder.read(name, mode_order) if self.folder.has_data(name) else None
+        if not self.folder.has_data(name):
+            return None
+        stored = self.folder.mode_order(name)
+        if stored is None or stored == tuple(mode_order):
+            return self.folder.read(name, mode_order)
+        tensor = self.folder.read(name)
+        kinds = dict(zip(stored, tensor.format.levels, strict=True))
+        levels = tuple(kinds[mode] for mode in mode_order)
+        return convert_tensor(tensor, Format(levels, tuple(mode_order)))
 
 
 class BoundOperands:

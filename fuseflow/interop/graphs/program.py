@@ -75,21 +75,26 @@ class _Kernel:
     sizes: dict[int, int] = field(default_factory=dict)
 
     def build(self, strict_names: bool) -> None:
-        settle_index_spaces(self.draft, self.operands, self.program.tensors)
-        self.draft.share_wires()
+        if not self.draft.exact:
+            settle_index_spaces(self.draft, self.operands, self.program.tensors)
+            self.draft.prune(dissolve=False)
+            self.draft.share_wires()
         self.draft.sort()
         nesting = infer_nesting(self.draft, strict=strict_names)
         walks, levels = trace_references(self.draft)
         for name, walk in walks.items():
             if name not in self.program.tensors:
                 self.program.tensors[name] = self._operand(name, walk)
+            else:
+                self._check_order(name, walk)
         results = find_results(self.draft, nesting, {*walks, *self.program.tensors})
         for name, walk in walks.items():
             self._measure(name, walk, nesting)
         self._measure_index_spaces(nesting)
         for result in results:
             shape = result.shape(self.draft, self.sizes, nesting)
-            value = Value(result.name, shape, Role.INTERMEDIATE, format=result.format)
+            value = Value(result.name, shape, Role.INTERMEDIATE, format=result.format,
+                          fill=result.fill)  # fmt: skip
             self.program.tensors[result.name] = value
         self.program.kernels.append(self._graph(nesting, levels, results))
 
@@ -103,7 +108,18 @@ class _Kernel:
             fix = f'give the data of "{name}"'
             raise refuse("X008", f'tensor "{name}" has no data', graph=self.draft.name, fix=fix)
         self._check_walk(name, walk, tensor)
-        return Value(name, tensor.shape, Role.INPUT, format=tensor.format, tensor=tensor)
+        return Value(name, tensor.shape, Role.INPUT, format=tensor.format, fill=tensor.fill,
+                     tensor=tensor)  # fmt: skip
+
+    def _check_order(self, name: str, walk: Walk) -> None:
+        """Compare how an earlier graph has stored a tensor with how this one walks it."""
+        fmt = self.program.tensors[name].format
+        assert fmt is not None
+        for level, mode in sorted(walk.modes.items()):
+            if level < len(fmt.levels) and fmt.mode_order[level] != mode:
+                message = f'level {level} of "{name}" was written as dimension'
+                message += f" {fmt.mode_order[level]}, and is walked as {mode}"
+                raise refuse("X008", message, graph=self.draft.name, field=name)
 
     def _order(self, name: str, walk: Walk, rank: int) -> tuple[int, ...]:
         """Return the stored order: as the source says, as it is walked, as the folder says."""
@@ -148,8 +164,11 @@ class _Kernel:
 
     def _measure_index_spaces(self, nesting: Nesting) -> None:
         for node in self.draft.nodes:
-            if isinstance(node.attrs, df.FullAttrs) and node.outputs[0] is not None:
-                index = nesting.classes(node.outputs[0])[-1]
+            if not node.outputs:
+                continue
+            wire = node.inputs[0] if node.op is Op.LOCATE else node.outputs[0]
+            if isinstance(node.attrs, df.FullAttrs | df.LocateAttrs) and wire is not None:
+                index = nesting.classes(wire)[-1]
                 self.sizes[index] = max(node.attrs.size, self.sizes.get(index, 0))
 
     def _graph(
@@ -175,6 +194,8 @@ class _Kernel:
         places: Mapping[int, tuple[str, int]],
     ) -> df.NodeAttrs:
         level = levels.get(id(node), 0)
+        if node.final and node.op not in (Op.LEVEL_WRITE, Op.VAL_WRITE):
+            return node.attrs
         match node.op:
             case Op.ROOT:
                 known = node.tensor in self.program.tensors
@@ -190,7 +211,8 @@ class _Kernel:
             case Op.LEVEL_WRITE:
                 return df.LevelWriteAttrs(*places[id(node)])
             case Op.VAL_WRITE:
-                return df.ValWriteAttrs(places[id(node)][0])
+                name = places[id(node)][0]
+                return df.ValWriteAttrs(name, self.program.tensors[name].fill)
         return node.attrs
 
 

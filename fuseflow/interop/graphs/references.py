@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from fuseflow.interop.faults import refuse
 from fuseflow.interop.graphs.draft import Draft, DraftNode
-from fuseflow.ir.dataflow import Op, StreamKind
+from fuseflow.ir.dataflow import LocateAttrs, Op, StreamKind
 
 __all__ = ["Walk", "owners_of", "trace_references"]
 
@@ -53,6 +53,8 @@ class _Tracer:
             sent = node.outputs[-1] if node.op in (Op.ROOT, Op.LOCATE) else None
             if sent is not None:
                 node.tensor = self.wanted.get(sent, node.tensor)
+            if node.op is Op.LOCATE:
+                self._want(node, node.inputs[1], node.tensor)
 
     def look_ahead(self) -> None:
         """Count the levels behind every reference, and note what is walked."""
@@ -60,9 +62,9 @@ class _Tracer:
             if node.op is Op.ROOT:
                 self._leave(node.outputs[0], 0)
             elif node.op is Op.LOCATE:
-                self._enter(node, 0, 0)
+                self._look_up(node)
             elif node.op is Op.SCAN:
-                self._enter(node, self._arrival(node), 0)
+                self._enter(node, self._arrival(node))
             elif node.op is Op.ARRAY:
                 walk = self.walks.setdefault(node.tensor, Walk())
                 walk.depth = max(walk.depth, self._arrival(node))
@@ -86,7 +88,15 @@ class _Tracer:
             raise refuse("X008", message, graph=self.draft.name, node=node.name)
         return self.visited[wire]
 
-    def _enter(self, node: DraftNode, level: int, nested: int) -> None:
+    def _look_up(self, node: DraftNode) -> None:
+        """Note what a locate enters; ours may enter dense levels in any order."""
+        parent = node.inputs[1]
+        above = self.visited.get(parent, 0) if parent is not None else 0
+        level = node.attrs.level if isinstance(node.attrs, LocateAttrs) else 0
+        self._enter(node, level)
+        self._leave(node.outputs[1], max(above, level + 1))
+
+    def _enter(self, node: DraftNode, level: int) -> None:
         """Note that a node walks a level, and that its references are behind it."""
         walk = self.walks.setdefault(node.tensor, Walk())
         self.levels[id(node)] = level
@@ -99,9 +109,9 @@ class _Tracer:
         if not agrees:
             message = f'nodes disagree on level {level} of "{node.tensor}"'
             raise refuse("X008", message, graph=self.draft.name, node=node.name)
-        crd = node.outputs[nested]
+        crd = node.outputs[0]
         wire = node.outputs[1] if crd is None else crd
-        if wire is not None:
+        if wire is not None and not isinstance(node.attrs, LocateAttrs):
             walk.wires.setdefault(level, []).append(wire)
         walk.depth = max(walk.depth, level + 1)
         self._leave(node.outputs[1], level + 1)

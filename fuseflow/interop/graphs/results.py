@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fuseflow.interop.faults import refuse
 from fuseflow.interop.graphs.draft import Draft, DraftNode
 from fuseflow.interop.graphs.nesting import Nesting
-from fuseflow.ir.dataflow import Op
+from fuseflow.ir.dataflow import Op, ValWriteAttrs
 from fuseflow.ir.tensor import Format, LevelFormat
 
 __all__ = ["Result", "find_results"]
@@ -28,6 +28,12 @@ class Result:
     name: str
     levels: tuple[DraftNode, ...]
     values: DraftNode
+
+    @property
+    def fill(self) -> float:
+        """Return the background of the result."""
+        attrs = self.values.attrs
+        return attrs.fill if isinstance(attrs, ValWriteAttrs) else 0.0
 
     @property
     def format(self) -> Format:

@@ -8,8 +8,9 @@ A folder holds the operands of one graph. Files have no extension and one number
     tensor_B_mode_vals                          one number per leaf, in storage order
 
 Levels without files are dense. The order in which levels are stored is not in the folder; it comes
-from whoever reads it. Our writer adds `tensor_B_mode_order`, a dimension per line, which other
-tools do not look at.
+from whoever reads it. Our writer adds `tensor_B_mode_order`, a dimension per line, and
+`tensor_B_mode_fill` with the value of what is not stored if that is not 0; other tools do not look
+at them.
 
 Reading is strict, since the readers of other tools skip lines that they do not understand, which
 shifts everything behind them. Writing spells each value with as many digits as float32 has.
@@ -31,7 +32,7 @@ from fuseflow.ir.tensor import Format, Level, LevelFormat, Tensor
 __all__ = ["TensorFolder", "is_file_name", "write_shape", "write_tensor"]
 
 _NAME = re.compile(r"[A-Za-z0-9_.,-]+")
-_FILE = re.compile(r"tensor_(.+)_mode_(shape|vals|order|[0-9]+)(?:_(seg|crd))?")
+_FILE = re.compile(r"tensor_(.+)_mode_(shape|vals|order|fill|[0-9]+)(?:_(seg|crd))?")
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -107,7 +108,8 @@ class TensorFolder:
             level = self._level(name, mode, sizes[mode], parents)
             levels.append(level)
             parents = level.positions(parents)
-        return Tensor(sizes, tuple(levels), order, self._values(name, parents, tile), 0.0, tile)
+        values = self._values(name, parents, tile)
+        return Tensor(sizes, tuple(levels), order, values, self._fill(name), tile)
 
     def _file(self, name: str, part: str) -> Path:
         return self.path / f"tensor_{_checked(name)}_mode_{part}"
@@ -162,6 +164,15 @@ class TensorFolder:
             raise malformed(f"{len(values)} values for {wanted} places", file=str(path))
         return values.reshape(leaves, *tile)
 
+    def _fill(self, name: str) -> float:
+        path = self._file(name, "fill")
+        if not path.exists():
+            return 0.0
+        numbers = _read_floats(path)
+        if len(numbers) != 1:
+            raise malformed(f"{len(numbers)} numbers for one background", file=str(path))
+        return float(numbers[0])
+
     def _sizes_of_coordinates(self, name: str) -> tuple[int, ...]:
         """Take the largest coordinates for sizes, where nothing says more."""
         sizes: list[int] = []
@@ -187,6 +198,8 @@ def write_tensor(folder: Path, name: str, tensor: Tensor) -> None:
         OSError: if the folder cannot be written.
     """
     write_shape(folder, name, tensor.shape, tensor.format)
+    if tensor.fill:
+        _write(folder, name, "fill", map(str, [np.float32(tensor.fill)]))
     for level, mode in zip(tensor.levels, tensor.mode_order, strict=True):
         if level.format is LevelFormat.SINGLETON:
             message = "singleton levels have no file"

@@ -116,7 +116,7 @@ def test_output_without_an_id_is_void(void: str) -> None:
         ('mode_val: "1"', 'mode_val: "one"', None, ""),
         (WRITERS, "", "X003", "is read by no node"),
         ('tensor: "X" mode_val: "1"', 'tensor: "Y"', "X008", "nobody writes level 1"),
-        (ARRAY, ARRAY + op("func { }"), "X005", 'no primitive for operator "func"'),
+        (ARRAY, ARRAY + op("func { }"), "X005", 'there is no function ""'),
         ("array {", "array { blocked: true", "X005", "graphs over tiles"),
     ],
 )  # fmt: skip

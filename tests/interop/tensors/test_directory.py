@@ -37,6 +37,18 @@ def test_tensor_is_read_back_level_by_level(
     assert_same_tensor(TensorFolder(folder).read("T.x-1,0"), tensor)
 
 
+def test_background_has_a_file_of_its_own(tmp_path: Path) -> None:
+    array = np.where(CSR == 0, -np.inf, CSR).astype(np.float32)
+    write_tensor(
+        tmp_path, "B", tensor_from_dense(array, parse_format("dense,compressed"), fill=-np.inf)
+    )
+    assert (tmp_path / "tensor_B_mode_fill").read_text() == "-inf\n"
+    np.testing.assert_array_equal(TensorFolder(tmp_path).read("B").to_dense(), array)
+    (tmp_path / "tensor_B_mode_fill").write_text("1\n2\n")
+    with pytest.raises(InterchangeError, match=r"X001.*2 numbers for one background"):
+        TensorFolder(tmp_path).read("B")
+
+
 def stored(tmp_path: Path, text: str = "dense,compressed") -> Path:
     write_tensor(tmp_path, "B", tensor_from_dense(CSR, parse_format(text)))
     return tmp_path
