@@ -19,19 +19,22 @@ from fuseflow.sim.tokens import TokenStream
 
 from fuseflow.sim.engine.attach cimport attach_unit, open_memory
 from fuseflow.sim.engine.bind cimport bind_unit
+from fuseflow.sim.engine.crew cimport run_parts
+from fuseflow.sim.engine.cut cimport begin_timing
 from fuseflow.sim.engine.horizon cimport horizon
 from fuseflow.sim.engine.memory cimport IDEAL, Memory, memory_serve, memory_start
 from fuseflow.sim.engine.memory_figures cimport clients_of, figures_of
+from fuseflow.sim.engine.net cimport Net, is_over, visit
+from fuseflow.sim.engine.parts cimport Crew, crew_open, merge, split
 from fuseflow.sim.engine.pool cimport (
-    NO_FAULT, Fault, Pool, pool_close, pool_open, pool_take,
+    NO_FAULT, Arena, Fault, Pool, arena_close, arena_open, pool_open, pool_take,
 )
 from fuseflow.sim.engine.ring cimport (
     CTL_MISSING, CTL_VALUE, Chan, Entry, Record, entry_int, is_missing,
 )
 from fuseflow.sim.engine.states cimport LevelWriteState, ValWriteState
-from fuseflow.sim.engine.unit cimport (
-    WAIT_NOTHING, WAIT_ROOM, WAIT_SLOT, WAIT_TOKEN, Emission, Unit,
-)
+from fuseflow.sim.engine.sync cimport now, worked
+from fuseflow.sim.engine.unit cimport WAIT_ROOM, WAIT_SLOT, WAIT_TOKEN, Emission, Unit
 
 cdef enum:
     FIRST_RING = 64  # entries of a new ring
@@ -39,43 +42,64 @@ cdef enum:
     SOFT_HELD = 4096  # or at so many computed values
     BLOCK_BYTES = 16384  # holds RUN_LIMIT integers and as many stamps
     PATIENCE = 2000  # visits of units between two looks at signals
+    PERIOD = 50000000  # nanoseconds between two looks at signals where threads run
+    PERIODS = 16  # then the machine is cut anew
+    SHORT = 20000000  # nanoseconds: parts that ran no longer were not worth their threads
+    FAIR = 125  # percent: less balance was not worth the threads either
+    LONGEST_PAUSE = 256  # rounds of the loop between two attempts to use threads
 
 cdef int64_t NEVER = (<int64_t> 1) << 62
 cdef dict WAITS = {WAIT_TOKEN: "token", WAIT_SLOT: "slot"}
 
 
 cdef class Core:
-    """One run of one Machine. All C memory belongs to `pool` and goes with this object."""
+    """One run of one Machine. All C memory belongs to `arena` and goes with this object."""
 
+    cdef Arena arena
     cdef Pool pool
     cdef Memory memory
+    cdef Net net
     cdef Unit* units
     cdef Chan* chans
     cdef int32_t n_units
     cdef int32_t n_chans
-    cdef int64_t limit
-    cdef int32_t faulty  # unit that broke a rule
-    cdef int32_t* producers
-    cdef int32_t* consumers
     cdef list keep
     cdef object machine
     cdef bint watch  # units go token by token, and removals are kept
+    # Threads.
+    cdef int32_t threads
+    cdef Crew* crew  # NULL until threads are wanted
+    cdef bint eager  # use threads as soon and as often as can be: for tests
+    cdef bint started
+    cdef bint timed  # visits are timed
+    cdef int32_t pause  # rounds of the loop before the next attempt to use threads
+    cdef int32_t last_pause
+    cdef int32_t periods  # that parts have run since the machine was cut
+    cdef int64_t cut_at  # nanoseconds
+    cdef int64_t worked  # nanoseconds of all threads in parts,
+    cdef int64_t longest  # and of the one that worked longest in each round
+    cdef readonly bint was_cut  # threads have run parts of the machine
 
-    def __cinit__(self, machine, record, max_cycles, watch=False):
+    def __cinit__(self, machine, record, max_cycles, watch=False, threads=1, eager=False):
         tiles = [channel.tile for channel in machine.channels]
         widest = max((int(np.prod(tile)) for tile in tiles), default=1)
-        if not pool_open(&self.pool, max(<int64_t> BLOCK_BYTES, 16 * widest)):
+        arena_open(&self.arena)
+        if not pool_open(&self.pool, &self.arena, max(<int64_t> BLOCK_BYTES, 16 * widest)):
             raise MemoryError
         self.machine = machine
         self.watch = watch
         self.keep = []
-        self.limit = -1 if max_cycles is None else max_cycles
         self.n_units = len(machine.units)
         self.n_chans = len(machine.channels)
         self.units = <Unit*> self._take(self.n_units * sizeof(Unit))
         self.chans = <Chan*> self._take(self.n_chans * sizeof(Chan))
-        self.producers = <int32_t*> self._take(self.n_chans * sizeof(int32_t))
-        self.consumers = <int32_t*> self._take(self.n_chans * sizeof(int32_t))
+        self.net.units = self.units
+        self.net.chans = self.chans
+        self.net.n_units = self.n_units
+        self.net.n_chans = self.n_chans
+        self.net.producers = <int32_t*> self._take(self.n_chans * sizeof(int32_t))
+        self.net.consumers = <int32_t*> self._take(self.n_chans * sizeof(int32_t))
+        self.net.limit = -1 if max_cycles is None else max_cycles
         open_memory(&self.memory, &self.pool, machine.memory, self.n_units)
         for index, channel in enumerate(machine.channels):
             self._make_channel(index, channel, record or watch)
@@ -87,8 +111,12 @@ cdef class Core:
             attach_unit(&self.units[index], &self.memory, unit, machine.memory, clients[index],
                         index)
 
+        # What memory answers, and what is recorded, goes by the order of the whole machine.
+        self.eager = eager
+        self.threads = threads if self.memory.kind == IDEAL and not (record or watch) else 1
+
     def __dealloc__(self):
-        pool_close(&self.pool)
+        arena_close(&self.arena)
 
     cdef void* _take(self, int64_t size) except NULL:
         cdef void* data = pool_take(&self.pool, size)
@@ -128,11 +156,11 @@ cdef class Core:
         for j in range(u.n_in):
             if unit.inputs[j] >= 0:
                 u.inputs[j] = &self.chans[<int> unit.inputs[j]]
-                self.consumers[<int> unit.inputs[j]] = index
+                self.net.consumers[<int> unit.inputs[j]] = index
         for j in range(u.n_out):
             if unit.outputs[j] >= 0:
                 u.outputs[j] = &self.chans[<int> unit.outputs[j]]
-                self.producers[<int> unit.outputs[j]] = index
+                self.net.producers[<int> unit.outputs[j]] = index
         u.waited_token = <int64_t*> self._take(u.n_in * sizeof(int64_t) + 1)
         u.staged_room = 2 * u.n_out + 2
         u.staged = <Emission*> self._take(u.staged_room * sizeof(Emission))
@@ -162,29 +190,98 @@ cdef class Core:
         Returns the number of the unit that broke a rule, or -1. Signals are handled on the way.
         """
         cdef bint more = True
-        while more:
-            if progress is not None and progress(self.elapsed()):
-                break
-            with nogil:
-                more = self._run_some()
-            PyErr_CheckSignals()
-        return self.faulty if self.pool.fault.code != NO_FAULT else -1
+        try:
+            while more:
+                if progress is not None and progress(self.elapsed()):
+                    break
+                with nogil:
+                    more = self._go_on()
+                PyErr_CheckSignals()
+        finally:
+            self._put_together()
+        return self.net.faulty if self.pool.fault.code != NO_FAULT else -1
+
+    cdef bint _go_on(self) noexcept nogil:
+        """Run for a while; False when there is nothing left to do."""
+        if self.crew is not NULL and self.crew.count:
+            self.periods += 1
+            if not run_parts(self.crew, 0 if self.eager else PERIOD) or self.periods == PERIODS:
+                self._put_together()
+            return self.pool.fault.code == NO_FAULT
+        if self.threads > 1:
+            self._prepare_cut()
+        if not self._run_some():
+            return False
+        if self.timed:
+            self.periods = 0
+            self.cut_at = now()
+            if split(self.crew):
+                self.was_cut = True
+            else:
+                self._wait_longer()
+            self.timed = False
+        elif self.pause:
+            self.pause -= 1
+        return True
+
+    cdef void _prepare_cut(self) noexcept nogil:
+        """Time the next visits, if the machine may be cut after them."""
+        if self.pause:
+            return
+        if self.crew is NULL:
+            self.crew = <Crew*> pool_take(&self.pool, sizeof(Crew))
+            if self.crew is NULL or not crew_open(self.crew, &self.net, &self.pool, self.threads):
+                self.threads = 1
+                return
+            self.crew.eager = self.eager
+        begin_timing(self.crew)
+        self.timed = True
+
+    cdef void _put_together(self) noexcept nogil:
+        """Make one machine of the parts, if there are any."""
+        if self.crew is NULL or not self.crew.count:
+            return
+        merge(self.crew)
+        self.worked += self.crew.worked
+        self.longest += self.crew.longest
+        if now() - self.cut_at < SHORT or 100 * self.crew.worked < FAIR * self.crew.longest:
+            self._wait_longer()
+        else:
+            self.last_pause = 0
+
+    cdef void _wait_longer(self) noexcept nogil:
+        """Let the next attempt to use threads come later than the last one."""
+        if self.eager:
+            return
+        self.last_pause = min(2 * self.last_pause + 1, <int32_t> LONGEST_PAUSE)
+        self.pause = self.last_pause
 
     cdef bint _run_some(self) noexcept nogil:
         """Visit units for a while; False when there is nothing left to do."""
         cdef int32_t index
         cdef int64_t visits = 0
         cdef int64_t before
-        while visits < PATIENCE:
+        cdef int64_t patience = PATIENCE
+        if self.eager:
+            patience = self.started  # parts are to start the run
+            self.started = True
+        while visits < patience:
             before = visits
             for index in range(self.n_units):
                 if self.units[index].ready:
                     visits += 1
-                    if not self._visit(index):
+                    if not (self._visit_timed(index) if self.timed else visit(&self.net, index)):
+                        self.net.faulty = index
                         return False
             if visits == before and not self._let_memory_answer() and not self._widen():
                 return False
         return True
+
+    cdef bint _visit_timed(self, int32_t index) noexcept nogil:
+        cdef int64_t start = worked()
+        cdef bint good = visit(&self.net, index)
+        self.crew.spent[index] += max(0, worked() - start - self.crew.clock_cost)
+        return good
 
     cdef bint _let_memory_answer(self) noexcept nogil:
         """Nothing can go on: answer what no request to come can affect; False if that is nothing.
@@ -199,7 +296,7 @@ cdef class Core:
         if start == NEVER:
             return False
         if memory_serve(&self.memory, horizon(&self.memory, start, self.units, self.n_units,
-                                              self.producers, self.limit)):
+                                              self.net.producers, self.net.limit)):
             for index in range(self.n_units):
                 if self.memory.woken[index]:
                     self.memory.woken[index] = 0
@@ -207,7 +304,7 @@ cdef class Core:
             return True
         for index in range(self.n_units):
             u = &self.units[index]
-            if u.wait != WAIT_ROOM or (self.limit >= 0 and u.clock > self.limit):
+            if u.wait != WAIT_ROOM or is_over(&self.net, u):
                 continue
             if slowest is NULL or u.clock < slowest.clock:
                 slowest = u
@@ -223,35 +320,6 @@ cdef class Core:
         c.soft_held *= 2
         held.ready = True
 
-    cdef bint _visit(self, int32_t index) noexcept nogil:
-        """Run one unit; wake its neighbours. False if it broke a rule."""
-        cdef Unit* u = &self.units[index]
-        cdef Chan* c
-        cdef int32_t j
-        u.ready = False
-        if u.finished or (self.limit >= 0 and u.clock > self.limit):
-            return True
-        u.wait = WAIT_NOTHING
-        if u.run is not NULL:
-            u.run(u)
-        else:
-            while u.step(u):
-                pass
-        if self.pool.fault.code != NO_FAULT:
-            self.faulty = index
-            return False
-        for j in range(u.n_in):
-            c = u.inputs[j]
-            if c is not NULL and c.drained:
-                c.drained = 0
-                self.units[self.producers[c.index]].ready = True
-        for j in range(u.n_out):
-            c = u.outputs[j]
-            if c is not NULL and c.fresh:
-                c.fresh = 0
-                self.units[self.consumers[c.index]].ready = True
-        return True
-
     cdef bint _widen(self) noexcept nogil:
         """Nothing can go on: let the smallest ring that holds up its producer grow."""
         cdef int32_t index
@@ -261,7 +329,7 @@ cdef class Core:
         cdef Unit* held = NULL
         for index in range(self.n_units):
             u = &self.units[index]
-            if u.wait != WAIT_ROOM or (self.limit >= 0 and u.clock > self.limit):
+            if u.wait != WAIT_ROOM or is_over(&self.net, u):
                 continue
             c = u.outputs[u.wait_port]
             if least is NULL or c.soft_entries < least.soft_entries:
@@ -288,7 +356,11 @@ cdef class Core:
 
     def peak_bytes(self):
         """Return how much memory the run has taken."""
-        return self.pool.bytes
+        return self.arena.bytes
+
+    def threads_worked(self):
+        """Return the seconds that threads ran parts, and those of the longest of each round."""
+        return self.worked / 1e9, self.longest / 1e9
 
     def fault(self):
         """Return (code, a, b, c) of the first broken rule."""

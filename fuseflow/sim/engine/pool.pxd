@@ -3,6 +3,8 @@
 
 Blocks hold what units compute (numbers, coordinates, explicit stamps). Entries of a ring refer to
 them and count references; a block without references goes back to the free list.
+
+A pool serves one thread. Pools of one run share an arena, which owns all memory.
 """
 
 from libc.stdint cimport int64_t
@@ -33,6 +35,12 @@ cdef struct Allocation:
     int64_t padding  # keeps the data aligned to 16 bytes
 
 
+cdef struct Arena:
+    Allocation allocations  # ring of all allocations, this one is its anchor
+    int64_t bytes  # now allocated
+    int lock  # guards the above
+
+
 cdef struct Block:
     Block* next  # in the free list
     int64_t refs  # entries, plus one while a channel may still write to it
@@ -40,16 +48,16 @@ cdef struct Block:
 
 
 cdef struct Pool:
-    Allocation allocations  # ring of all allocations, this one is its anchor
+    Arena* arena
     Block* free  # blocks to be reused
     Block* spare  # given out when memory is exhausted, so that writes stay harmless
     int64_t block_bytes  # size of the data of every block
-    int64_t bytes  # now allocated
     Fault fault  # first broken rule; the run ends at it
 
 
-cdef bint pool_open(Pool* pool, int64_t block_bytes) noexcept nogil
-cdef void pool_close(Pool* pool) noexcept nogil
+cdef void arena_open(Arena* arena) noexcept nogil
+cdef void arena_close(Arena* arena) noexcept nogil
+cdef bint pool_open(Pool* pool, Arena* arena, int64_t block_bytes) noexcept nogil
 cdef void* pool_take(Pool* pool, int64_t size) noexcept nogil
 cdef void* pool_resize(Pool* pool, void* data, int64_t size) noexcept nogil
 cdef Block* block_make(Pool* pool) noexcept nogil

@@ -4,29 +4,34 @@
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
-
-cdef bint pool_open(Pool* pool, int64_t block_bytes) noexcept nogil:
-    """Prepare an empty pool; False if there is no memory for its spare block."""
-    memset(pool, 0, sizeof(Pool))
-    pool.allocations.prev = &pool.allocations
-    pool.allocations.next = &pool.allocations
-    pool.block_bytes = block_bytes
-    pool.spare = <Block*> pool_take(pool, sizeof(Block) + block_bytes)
-    return pool.spare is not NULL
+from fuseflow.sim.engine.sync cimport ff_lock, ff_unlock
 
 
-cdef void pool_close(Pool* pool) noexcept nogil:
-    """Free everything that was taken from the pool."""
-    cdef Allocation* here = pool.allocations.next
+cdef void arena_open(Arena* arena) noexcept nogil:
+    """Prepare an empty arena."""
+    memset(arena, 0, sizeof(Arena))
+    arena.allocations.prev = &arena.allocations
+    arena.allocations.next = &arena.allocations
+
+
+cdef void arena_close(Arena* arena) noexcept nogil:
+    """Free everything that its pools have taken."""
+    cdef Allocation* here = arena.allocations.next
     cdef Allocation* after
-    while here is not NULL and here is not &pool.allocations:
+    while here is not NULL and here is not &arena.allocations:
         after = here.next
         free(here)
         here = after
-    pool.allocations.next = &pool.allocations
-    pool.allocations.prev = &pool.allocations
-    pool.free = NULL
-    pool.bytes = 0
+    arena_open(arena)
+
+
+cdef bint pool_open(Pool* pool, Arena* arena, int64_t block_bytes) noexcept nogil:
+    """Prepare an empty pool; False if there is no memory for its spare block."""
+    memset(pool, 0, sizeof(Pool))
+    pool.arena = arena
+    pool.block_bytes = block_bytes
+    pool.spare = <Block*> pool_take(pool, sizeof(Block) + block_bytes)
+    return pool.spare is not NULL
 
 
 cdef void* pool_take(Pool* pool, int64_t size) noexcept nogil:
@@ -40,8 +45,7 @@ cdef void* pool_take(Pool* pool, int64_t size) noexcept nogil:
         set_fault(pool, FAULT_MEMORY, size, 0, 0)
         return NULL
     here.size = size
-    pool.bytes += size
-    _link(pool, here)
+    _link(pool.arena, here)
     return here + 1
 
 
@@ -52,24 +56,34 @@ cdef void* pool_resize(Pool* pool, void* data, int64_t size) noexcept nogil:
     if data is NULL:
         return pool_take(pool, size)
     here = <Allocation*> data - 1
-    here.prev.next = here.next
-    here.next.prev = here.prev
+    _unlink(pool.arena, here)
     moved = <Allocation*> realloc(here, sizeof(Allocation) + size)
+    if moved is not NULL:
+        here = moved
+        here.size = size
+    _link(pool.arena, here)
     if moved is NULL:
-        _link(pool, here)
         set_fault(pool, FAULT_MEMORY, size, 0, 0)
         return NULL
-    pool.bytes += size - moved.size
-    moved.size = size
-    _link(pool, moved)
-    return moved + 1
+    return here + 1
 
 
-cdef void _link(Pool* pool, Allocation* here) noexcept nogil:
-    here.next = pool.allocations.next
-    here.prev = &pool.allocations
+cdef void _link(Arena* arena, Allocation* here) noexcept nogil:
+    ff_lock(&arena.lock)
+    arena.bytes += here.size
+    here.next = arena.allocations.next
+    here.prev = &arena.allocations
     here.next.prev = here
-    pool.allocations.next = here
+    arena.allocations.next = here
+    ff_unlock(&arena.lock)
+
+
+cdef void _unlink(Arena* arena, Allocation* here) noexcept nogil:
+    ff_lock(&arena.lock)
+    arena.bytes -= here.size
+    here.prev.next = here.next
+    here.next.prev = here.prev
+    ff_unlock(&arena.lock)
 
 
 cdef Block* block_make(Pool* pool) noexcept nogil:

@@ -131,6 +131,7 @@ cdef struct Chan:
     uint8_t closed  # the root list is closed
     uint8_t fresh  # tokens were added since the consumer ran
     uint8_t drained  # tokens were removed since the producer ran
+    uint8_t crosses  # its ends belong to different parts of the machine (parts.pxd)
     int32_t index  # position in the machine
     Record* record  # NULL: not recorded
     Pool* pool

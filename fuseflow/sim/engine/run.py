@@ -36,6 +36,8 @@ def run_engine(
     max_cycles: int | None = None,
     watch: bool = False,
     progress: Callable[[int], str | None] | None = None,
+    threads: int = 1,
+    eager: bool = False,
 ) -> MachineResult:
     """Simulate a kernel; the result equals that of the twin.
 
@@ -45,6 +47,9 @@ def run_engine(
         max_cycles: units whose clock has passed this do nothing more.
         watch: go token by token and keep, like `record`, also removals and waits by input.
         progress: called now and then with the latest clock; a reason that it returns ends the run.
+        threads: that may work at the same time, if the kernel runs long enough to be worth it. The
+            result is the same for any number.
+        eager: use threads as soon and as often as can be; slow, for tests.
 
     Returns:
         Figures, written arrays and, if wanted, streams. A deadlock is a result, not an error.
@@ -53,12 +58,16 @@ def run_engine(
         GraphError: tokens do not fit each other or the data (rules of `fuseflow.sim.faults`).
         MemoryError: what must be kept does not fit into memory.
     """
-    core = Core(machine, record, max_cycles, watch)
+    core = Core(machine, record, max_cycles, watch, threads, eager)
     faulty, stopped = _run(core, progress)
+    if core.was_cut and not stopped and (faulty >= 0 or _is_limited(machine, core, max_cycles)):
+        # What is done when a run breaks off depends on who went first: as on one thread.
+        core = Core(machine, record, max_cycles, watch)
+        faulty, stopped = _run(core, progress)
     if faulty >= 0:
         raise _fault(machine, core, faulty)
     stuck = [i for i in range(len(machine.units)) if core.waiting(i) is not None]
-    limited = any(_is_over(core, i, max_cycles) for i in stuck)
+    limited = _is_limited(machine, core, max_cycles)
     return MachineResult(
         units=core.unit_results(),
         channels=core.channel_results(),
@@ -86,9 +95,12 @@ def _run(core: Core, progress: Callable[[int], str | None] | None) -> tuple[int,
     return faulty, reason
 
 
-def _is_over(core: Core, index: int, max_cycles: int | None) -> bool:
-    waiting = core.waiting(index)
-    return waiting is not None and max_cycles is not None and waiting[2] > max_cycles
+def _is_limited(machine: Machine, core: Core, max_cycles: int | None) -> bool:
+    """Whether a unit has passed the limit and is not done."""
+    if max_cycles is None:
+        return False
+    waiting = (core.waiting(index) for index in range(len(machine.units)))
+    return any(found is not None and found[2] > max_cycles for found in waiting)
 
 
 def _fault(machine: Machine, core: Core, index: int) -> GraphError | MemoryError:
