@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Bridges between the parts of a machine (see bridges.pxd)."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.parts cimport Bridge, Crew, Part
-from fuseflow.sim.engine.pool cimport Pool, block_drop, pool_take
+from fuseflow.sim.engine.pool cimport Block, Pool, block_drop, pool_take
 from fuseflow.sim.engine.ring cimport (
     CTL_VALUE, INTS, NO_MORE, NUMBERS, RANGE, WHOLE, Bundle, Chan, Entry, Mark, block_space,
-    grow_removals, new_entry,
+    grow_removals, is_held, new_entry,
 )
 
 cdef enum:
@@ -23,12 +23,12 @@ cdef int64_t NO_LIMIT = (<int64_t> 1) << 62
 
 cdef int64_t _values_of(Entry* e) noexcept nogil:
     """Return how many values an entry has, in all its lists."""
-    return e.n if e.more == NO_MORE else e.n + (<Mark*> e.stamps).values
+    return e.n if e.more == NO_MORE else e.n + e.marks.values
 
 
 cdef int64_t _held_by(Entry* e) noexcept nogil:
     """Return what an entry counts for in `Chan.held`."""
-    return _values_of(e) if e.block is not NULL or e.stamp_block is not NULL else 0
+    return _values_of(e) if is_held(e) else 0
 
 
 cdef void _drop_blocks(Entry* e, Pool* pool) noexcept nogil:
@@ -36,62 +36,74 @@ cdef void _drop_blocks(Entry* e, Pool* pool) noexcept nogil:
         block_drop(pool, e.block)
     if e.stamp_block is not NULL:
         block_drop(pool, e.stamp_block)
+    if e.mark_block is not NULL:
+        block_drop(pool, e.mark_block)
 
 
 cdef void _own_entry(Chan* c, Entry* e) noexcept nogil:
     """Copy what an entry refers to, other than tensors, into blocks of its channel."""
+    cdef int64_t stamps = e.n
+    cdef int64_t* place
     e.stamp_block = NULL
+    e.mark_block = NULL
     if e.more != NO_MORE:
+        stamps += e.marks.values + 1 + e.marks.lists
         _own_marks(c, e)
-    elif e.explicit:
-        e.stamps = <int64_t*> _own(c, e.stamps, e.n * sizeof(int64_t))
-        e.stamp_block = c.current
-        c.current.refs += 1
-    if e.block is NULL:
-        return
-    if e.kind == INTS:
-        e.data.ints = <int64_t*> _own(c, e.data.ints, _values_of(e) * sizeof(int64_t))
-    elif e.kind == NUMBERS:
-        _own_numbers(c, e)
-    else:
-        e.block = NULL
-        return
-    e.block = c.current
+    if e.explicit:
+        place = <int64_t*> block_space(c, stamps * sizeof(int64_t))
+        memcpy(place, e.stamps, stamps * sizeof(int64_t))
+        e.stamps = place
+        e.stamp_block = _refer(c)
+    if e.block is not NULL:
+        _own_payload(c, e)
+        e.block = _refer(c)
+
+
+cdef Block* _refer(Chan* c) noexcept nogil:
+    """Return the block in which a channel has got space, with one more reference."""
     c.current.refs += 1
-
-
-cdef void* _own(Chan* c, const void* data, int64_t size) noexcept nogil:
-    cdef void* place = block_space(c, size)
-    memcpy(place, data, size)
-    return place
+    return c.current
 
 
 cdef void _own_marks(Chan* c, Entry* e) noexcept nogil:
-    cdef Mark* marks = <Mark*> e.stamps
-    cdef int64_t size = (marks.lists + 1) * sizeof(Mark)
+    cdef int64_t size = (e.marks.lists + 1) * sizeof(Mark)
     cdef Bundle* head = <Bundle*> block_space(c, sizeof(Bundle) + size)
     if e.more == WHOLE:
-        head[0] = (<Bundle*> marks - 1)[0]
-    memcpy(head + 1, marks, size)
-    e.stamps = <int64_t*> (head + 1)
-    e.stamp_block = c.current
-    c.current.refs += 1
+        head[0] = (<Bundle*> e.marks - 1)[0]
+    memcpy(head + 1, e.marks, size)
+    e.marks = <Mark*> (head + 1)
+    e.mark_block = _refer(c)
 
 
-cdef void _own_numbers(Chan* c, Entry* e) noexcept nogil:
-    cdef int64_t values = _values_of(e) if e.step else 1
-    cdef const float* data = e.data.numbers
-    cdef int64_t size = c.width * sizeof(float)
-    cdef float* place
+cdef void _own_payload(Chan* c, Entry* e) noexcept nogil:
+    """Copy payload and holes, which lie in one block."""
+    cdef int64_t values = _values_of(e)
+    cdef int64_t holes = (values + 7) // 8 * 8 if e.holes is not NULL else 0
+    cdef int64_t numbers = values if e.step else 1
+    cdef int64_t width = c.width * sizeof(float)
     cdef int64_t i
-    if e.step == c.width or values == 1:
-        e.data.numbers = <float*> _own(c, data, values * size)
-        return
-    place = <float*> block_space(c, values * size)
-    for i in range(values):
-        memcpy(place + i * c.width, data + i * e.step, size)
-    e.data.numbers = place
-    e.step = c.width
+    cdef char* place
+    cdef char* behind
+    if e.kind == NUMBERS:
+        place = <char*> block_space(c, numbers * width + holes)
+        if e.step == c.width:
+            memcpy(place, e.data.numbers, numbers * width)
+        else:
+            for i in range(numbers):
+                memcpy(place + i * width, e.data.numbers + i * e.step, width)
+        e.data.numbers = <float*> place
+        e.step = c.width if e.step else 0
+        behind = place + numbers * width
+    elif e.kind == INTS:
+        place = <char*> block_space(c, values * sizeof(int64_t) + holes)
+        memcpy(place, e.data.ints, values * sizeof(int64_t))
+        e.data.ints = <int64_t*> place
+        behind = place + values * sizeof(int64_t)
+    else:
+        behind = <char*> block_space(c, holes)
+    if holes:
+        memcpy(behind, e.holes, values)
+        e.holes = <uint8_t*> behind
 
 
 cdef void leave_blocks(Chan* c, Pool* pool) noexcept nogil:
@@ -233,6 +245,8 @@ cdef void _cut_front(Entry* e, int64_t n) noexcept nogil:
         e.data.numbers += e.step * n
     elif e.kind == RANGE:
         e.data.base += e.step * n
+    if e.holes is not NULL:
+        e.holes += n
     if e.explicit:
         e.stamps += n
     else:
