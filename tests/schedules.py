@@ -72,4 +72,5 @@ def schedules() -> st.SearchStrategy[ir.Schedule]:
         scoped=st.lists(st.builds(ir.Scoped, SELECTORS, _some(DIRECTIVES)), max_size=2).map(tuple),
         budget=BUDGETS,
         reassociate=st.booleans(),
+        strict_nonfinite=st.booleans(),
     )

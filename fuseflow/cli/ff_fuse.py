@@ -34,6 +34,7 @@ def make_parser() -> Parser:
     parser.add_input("an EinsumGraph, from ff-import")
     parser.add_output("the DataflowProgram")
     _add_choices(parser)
+    _add_accuracy(parser)
     _add_listings(parser)
     parser.add_incidental(
         "--explain", action="store_true", help="say in words what was decided for every kernel"
@@ -104,6 +105,16 @@ def _add_choices(parser: Parser) -> None:
         metavar="FACTOR",
         help="how often a value may be computed, on average, before it is written to memory "
         "instead (default: what the strategy allows)",
+    )
+
+
+def _add_accuracy(parser: Parser) -> None:
+    """Add the options that decide what is taken for granted about numbers."""
+    parser.add_argument(
+        "--strict-nonfinite",
+        action="store_true",
+        help="let an absent operand annihilate a computed value only if that is proven to be "
+        "finite, so that 0 times infinity is NaN as in PyTorch",
     )
 
 
@@ -238,6 +249,7 @@ def _options(context: Context) -> FuseOptions:
         parallel=tuple(_sizes("--parallelize", args.parallelize)),
         block=tuple(_sizes("--block", args.block, everywhere="*")),
         iteration=Iteration(args.iteration) if args.iteration else None,
+        strict_nonfinite=args.strict_nonfinite,
         schedule=schedule,
     )
 

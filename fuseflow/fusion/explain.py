@@ -48,6 +48,7 @@ def explain_kernel(planned: Planned, barriers: Mapping[str, str]) -> Iterator[st
         ("shared", _shared(planned)),
         ("recomputed", _recomputed(planned)),
         ("dense", _dense(planned)),
+        ("assumes", _assumed(planned)),
         ("copies", _copies(planned)),
         ("lanes", (f"{name} by {n}" for name, n in lanes_of(planned).items())),
         ("reads", _reads(planned)),
@@ -170,6 +171,15 @@ def _dense(planned: Planned) -> Iterator[str]:
             if (view, name) in plan.domains.full:
                 size = plan.graph.classes[name]
                 yield f"{view.value} comes out of its accumulator with all {size} of {name}"
+
+
+def _assumed(planned: Planned) -> Iterator[str]:
+    """Name the values that are skipped where the other operand is absent, and may be infinite."""
+    fills = planned.space.fills
+    for op in planned.space.region.ops:
+        for name in fills.assumed(op):
+            skips = f"{name} is finite where {op.output.value} skips it"
+            yield f"{skips}; --strict-nonfinite does without"
 
 
 def _is_sparse(planned: Planned, operand: View, name: str) -> bool:

@@ -207,7 +207,7 @@ def _context(state: State, dense: set[str]) -> Context:
     budget = state.schedule.budget.recompute
     return Context(
         values=dict(_resolved_values(state.graph)),
-        fills=compute_fills(state.graph),
+        fills=compute_fills(state.graph, strict=state.schedule.strict_nonfinite),
         occupancies={
             name: measure_levels(value.tensor)
             for name, value in state.graph.values.items()

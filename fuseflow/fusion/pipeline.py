@@ -36,6 +36,7 @@ class FuseOptions:
     this order, outermost first; indices that a kernel lacks are left alone there. `recompute`
     overrides how often a value may be computed. `parallel` gives indices a number of lanes, `block`
     the extent of a tile; the name "*" stands for every index that is at least that long.
+    `strict_nonfinite` takes no computed value as finite that is not proven to be.
     """
 
     strategy: Strategy | None = None
@@ -44,6 +45,7 @@ class FuseOptions:
     parallel: tuple[tuple[str, int], ...] = ()
     block: tuple[tuple[str, int], ...] = ()
     iteration: Iteration | None = None
+    strict_nonfinite: bool = False
     schedule: Schedule | None = None
 
 
@@ -95,6 +97,8 @@ def make_schedule(options: FuseOptions) -> Schedule:
         schedule = replace(schedule, strategy=options.strategy)
     if options.recompute is not None:
         schedule = replace(schedule, budget=replace(schedule.budget, recompute=options.recompute))
+    if options.strict_nonfinite:
+        schedule = replace(schedule, strict_nonfinite=True)
     choices: list[Choice] = []
     if options.order:
         choices.append(Order(tuple(map(_reference, options.order))))

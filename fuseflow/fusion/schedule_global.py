@@ -59,7 +59,11 @@ def join_spaces(
     part = EinsumGraph(region.name, joined, ops)
     names = frozenset(op.name for op in ops if op.output.value in joiner.inner)
     return Joined(
-        replace(region, ops=tuple(ops)), joined, compute_fills(part), names, tuple(joiner.inner)
+        replace(region, ops=tuple(ops)),
+        joined,
+        compute_fills(part, strict=fills.strict, known=fills),
+        names,
+        tuple(joiner.inner),
     )
 
 

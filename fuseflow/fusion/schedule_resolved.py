@@ -64,6 +64,7 @@ def resolve(asked: Schedule, plans: Sequence[Planned], decisions: Decisions) -> 
         groups=tuple(_group(planned, decisions) for planned in plans),
         scoped=tuple(_scoped(plans, decisions)),
         budget=replace(asked.budget, recompute=decisions.recompute),
+        strict_nonfinite=asked.strict_nonfinite,
     )
 
 

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from fuseflow.fusion.bounds import EVERYTHING as ANYTHING
+from fuseflow.fusion.bounds import Interval, compute_bounds, is_bounded
 from fuseflow.ir.einsum import Einsum, EinsumGraph, Value
 from fuseflow.ir.scalar import REDUCTIONS, SCALAR_FUNCTIONS, apply_scalar, fold_fill
 
@@ -27,13 +29,16 @@ __all__ = ["Fills", "compute_fills"]
 class Fills:
     """Fill of every value, fill of every einsum before its reduction, and who is finite.
 
-    `mapped[einsum name]` is the scalar function of the operands' fills. A value is finite if its
-    fill is and, where its data is known, all its entries are.
+    `mapped[einsum name]` is the scalar function of the operands' fills. A value is taken as finite
+    if its fill is and, where its data is known, all its entries are. Of computed values that is an
+    assumption unless `bounds` prove it; with `strict` only what is proven is finite.
     """
 
     value: Mapping[str, float]
     mapped: Mapping[str, float]
     finite: frozenset[str]
+    bounds: Mapping[str, Interval] = field(default_factory=dict)
+    strict: bool = False
 
     def restricting(self, op: Einsum) -> tuple[int, ...]:
         """Return the operands whose support bounds that of the operation.
@@ -52,13 +57,29 @@ class Fills:
             and (row.guarded or all(names[q] in self.finite for q in range(2) if q != p))
         )
 
+    def assumed(self, op: Einsum) -> tuple[str, ...]:
+        """Return the operands that an absent other one annihilates, though they may be infinite."""
+        if len(op.operands) == 1 or SCALAR_FUNCTIONS[op.fn].guarded:
+            return ()
+        names = [access.value for access in op.operands]
+        others = (names[1 - p] for p in self.restricting(op))
+        return tuple(name for name in others if not is_bounded(self.bounds.get(name, ANYTHING)))
+
     def identity_filled(self, op: Einsum) -> bool:
         """Return True if entries that are not visited do not change the reduction."""
         return op.reduce is None or self.mapped[op.name] == REDUCTIONS[op.reduce].identity
 
 
-def compute_fills(graph: EinsumGraph) -> Fills:
-    """Evaluate the fill calculus over a whole graph, in evaluation order."""
+def compute_fills(graph: EinsumGraph, *, strict: bool = False, known: Fills | None = None) -> Fills:
+    """Evaluate the fill calculus over a whole graph, in evaluation order.
+
+    Args:
+        graph: einsums and values.
+        strict: take no computed value as finite that is not proven to be.
+        known: where the graph is a part of another one, the calculus of that.
+    """
+    bounds = compute_bounds(graph, known.bounds if known is not None else None)
+    proven = {name for name, interval in bounds.items() if is_bounded(interval)}
     fills = {name: value.fill for name, value in graph.values.items()}
     finite = {name for name, value in graph.values.items() if _is_finite(value)}
     mapped: dict[str, float] = {}
@@ -71,7 +92,9 @@ def compute_fills(graph: EinsumGraph) -> Fills:
             result = fold_fill(op.reduce, result, math.prod(sizes[i] for i in op.over))
         fills[op.output.value] = result
         (finite.add if math.isfinite(result) else finite.discard)(op.output.value)
-    return Fills(fills, mapped, frozenset(finite))
+    if strict:
+        finite &= proven
+    return Fills(fills, mapped, frozenset(finite), bounds, strict)
 
 
 def _is_finite(value: Value) -> bool:

@@ -273,3 +273,4 @@ class Schedule:
     scoped: tuple[Scoped, ...] = ()
     budget: Budget = field(default_factory=Budget)
     reassociate: bool = False
+    strict_nonfinite: bool = False

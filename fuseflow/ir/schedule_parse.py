@@ -108,6 +108,10 @@ def _budget(tokens: TokenStream, schedule: Schedule) -> Schedule:
     return replace(schedule, budget=replace(schedule.budget, **limits))  # type: ignore[arg-type]
 
 
+def _strict_nonfinite(tokens: TokenStream, schedule: Schedule) -> Schedule:
+    return replace(schedule, strict_nonfinite=tokens.keyword(("on", "off"), "a switch") == "on")
+
+
 def _reassociate(tokens: TokenStream, schedule: Schedule) -> Schedule:
     return replace(schedule, reassociate=tokens.keyword(("on", "off"), "a switch") == "on")
 
@@ -118,6 +122,7 @@ _STATEMENTS: Mapping[str, Callable[[TokenStream, Schedule], Schedule]] = {
     "for": _for,
     "budget": _budget,
     "reassociate": _reassociate,
+    "strict_nonfinite": _strict_nonfinite,
 }
 
 

@@ -73,6 +73,8 @@ def _statements(schedule: Schedule) -> Iterable[str]:
         yield f"budget {', '.join(texts)}"
     if schedule.reassociate:
         yield "reassociate on"
+    if schedule.strict_nonfinite:
+        yield "strict_nonfinite on"
     yield from map(_group, schedule.groups)
     yield from map(_scoped, schedule.scoped)
 

@@ -73,6 +73,7 @@ def encode_schedule(schedule: ir.Schedule, message: pb.Schedule) -> None:
     set_enum(message, "strategy", schedule.strategy or "")
     message.scope_depth = schedule.scope_depth
     message.reassociate = schedule.reassociate
+    message.strict_nonfinite = schedule.strict_nonfinite
     if schedule.budget != ir.Budget():
         encode_record(schedule.budget, message.budget)
     for group in schedule.groups:
@@ -105,6 +106,7 @@ def decode_schedule(message: pb.Schedule) -> ir.Schedule:
         ),
         budget=_decode_budget(message.budget),
         reassociate=message.reassociate,
+        strict_nonfinite=message.strict_nonfinite,
     )
 
 
