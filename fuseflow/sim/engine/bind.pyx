@@ -24,7 +24,7 @@ from fuseflow.sim.engine.levels cimport step_locate, step_scan
 from fuseflow.sim.engine.merge cimport step_join
 from fuseflow.sim.engine.pool cimport pool_take
 from fuseflow.sim.engine.replay cimport step_replay
-from fuseflow.sim.engine.ring cimport RUN_LIMIT, Chan, Mark
+from fuseflow.sim.engine.ring cimport RUN_LIMIT, Chan, Mark, Payload
 from fuseflow.sim.engine.run_ends cimport (
     run_broadcast, run_level_write, run_repeat, run_repsig, run_val_write,
 )
@@ -183,6 +183,7 @@ cdef class Binder:
         s.segments = _ints(params.segments, self.keep)
         s.coordinates = _ints(params.coordinates, self.keep)
         s.parents = 0 if params.segments is None else len(params.segments) - 1
+        s.origins = <int64_t*> _take(self.u, BUNDLE_LISTS * sizeof(int64_t))
 
     def _bind_join(self, params):
         cdef JoinState* s = <JoinState*> _take(self.u, sizeof(JoinState))
@@ -205,6 +206,8 @@ cdef class Binder:
         s.batch_at = <int32_t*> _take(self.u, s.arity * RUN_LIMIT * sizeof(int32_t))
         s.arrivals = <int64_t*> _take(self.u, s.arity * BUNDLE_TOKENS * sizeof(int64_t))
         s.marks = <Mark*> _take(self.u, BUNDLE_LISTS * sizeof(Mark))
+        s.coordinates = <int64_t*> _take(self.u, s.arity * BUNDLE_VALUES * sizeof(int64_t))
+        s.payload = <int64_t*> _take(self.u, BUNDLE_VALUES * sizeof(int64_t))
 
     def _bind_repeat(self, params):
         cdef RepeatState* s = <RepeatState*> _take(self.u, sizeof(RepeatState))
@@ -400,7 +403,9 @@ cdef void _prepare_bundles(Unit* u, ScanState* s) noexcept:
     s.marks = <Mark*> pool_take(u.pool, BUNDLE_LISTS * sizeof(Mark))
     if s.format == DENSE:
         s.pattern = <int64_t*> pool_take(u.pool, BUNDLE_VALUES * sizeof(int64_t))
-    if s.places is NULL or s.marks is NULL or (s.format == DENSE and s.pattern is NULL):
+        s.zeros = <Payload*> pool_take(u.pool, BUNDLE_LISTS * sizeof(Payload))
+    if s.places is NULL or s.marks is NULL or (
+            s.format == DENSE and (s.pattern is NULL or s.zeros is NULL)):
         s.marks = NULL
         return
     for i in range(BUNDLE_VALUES if s.size and s.format == DENSE else 0):

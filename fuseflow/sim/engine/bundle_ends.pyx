@@ -8,11 +8,11 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.bundles cimport (
-    Span, drop_span, list_length, list_stop, span_of, start_of,
+    Span, drop_span, flat_ints, flat_numbers, list_length, list_stop, span_of, start_of,
 )
 from fuseflow.sim.engine.ends cimport close_segment, reserve_coordinates, reserve_values
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, INTS, Chan, Entry, block_space, entry_int, head_entry, put_ctl,
+    ABSENT, Chan, Entry, block_space, head_entry, payload_of, put_ctl,
 )
 from fuseflow.sim.engine.runs cimport Times, pack_times, send_numbers, time_of
 from fuseflow.sim.engine.states cimport LevelWriteState, ReduceState, ValWriteState
@@ -26,6 +26,7 @@ cdef bint bundle_level_write(Unit* u, LevelWriteState* s) noexcept nogil:
     cdef Entry* e
     cdef int64_t i, tokens
     cdef int64_t* to
+    cdef const int64_t* crd
     if not span_of(u.inputs[0], &span):
         return False
     e = head_entry(u.inputs[0])
@@ -35,11 +36,9 @@ cdef bint bundle_level_write(Unit* u, LevelWriteState* s) noexcept nogil:
     arrive(u, start_of(&span, 0, tokens, u.ii))
     tick(u, tokens * u.ii)
     to = s.coordinates + s.n_coordinates
-    if e.kind == INTS:
-        memcpy(to, e.data.ints, span.values * sizeof(int64_t))
-    else:
-        for i in range(span.values):
-            to[i] = entry_int(e, i)
+    crd = flat_ints(e, &span, to)
+    if crd is not to:
+        memcpy(to, crd, span.values * sizeof(int64_t))
     for i in range(span.lists):
         s.n_coordinates += list_length(&span, <int32_t> i)
         if not close_segment(u, s):
@@ -53,8 +52,9 @@ cdef bint bundle_val_write(Unit* u, ValWriteState* s) noexcept nogil:
     cdef Span span
     cdef Chan* c = u.inputs[0]
     cdef Entry* e
-    cdef int64_t i
+    cdef int64_t i, step
     cdef float* to
+    cdef const float* numbers
     if c.width != 1 or u.ii > 1 or not span_of(c, &span):
         return False
     e = head_entry(c)
@@ -68,12 +68,13 @@ cdef bint bundle_val_write(Unit* u, ValWriteState* s) noexcept nogil:
     tick(u, span.values * u.ii)
     arrive(u, time_of(&span.t, span.values + span.lists - 1))
     to = s.values + s.count
-    if e.holes is NULL and e.step == 1:
-        memcpy(to, e.data.numbers, span.values * sizeof(float))
-    else:
+    numbers = flat_numbers(e, &span, to, &step)
+    if numbers is not to:
         for i in range(span.values):
-            to[i] = e.data.numbers[e.step * i]
-            if e.holes is not NULL and e.holes[i]:
+            to[i] = numbers[step * i]
+    if e.holes is not NULL:
+        for i in range(span.values):
+            if e.holes[i]:
                 to[i] = s.fill[0]
     s.count += span.values
     s.written += span.values
@@ -100,7 +101,7 @@ cdef bint bundle_reduce(Unit* u, ReduceState* s) noexcept nogil:
     totals = <float*> block_space(out, span.lists * sizeof(float))
     for k in range(span.lists):
         n = list_length(&span, k)
-        fold_run(s.op, s.total, e.data.numbers + e.step * done, e.step, n, 1)
+        fold_run(s.op, s.total, payload_of(e, k, done).numbers, e.step, n, 1)
         s.count = n
         finish_total(s, 1)
         arrive(u, start_of(&span, done + k, n + 1, u.ii))

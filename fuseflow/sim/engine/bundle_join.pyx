@@ -9,11 +9,12 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.bundles cimport (
-    BUNDLE_TOKENS, BUNDLE_VALUES, Span, close_marks, common_span, cut_span, drop_span, list_length,
-    list_stop, new_marks, send_span, send_span_ints, send_span_numbers, sent_span, span_of,
+    BUNDLE_TOKENS, BUNDLE_VALUES, Span, close_marks, common_span, cut_span, drop_span, flat_ints,
+    flat_numbers, list_length, list_stop, new_marks, send_span, send_span_ints, send_span_numbers,
+    sent_span, span_of,
 )
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, INTS, NUMBERS, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry,
+    ABSENT, NUMBERS, RUN_LIMIT, Chan, Entry, block_space, head_entry,
 )
 from fuseflow.sim.engine.runs cimport Times, pack_times, time_of
 from fuseflow.sim.engine.states cimport MAX_ARITY, JoinState
@@ -55,7 +56,7 @@ cdef bint _describe(Unit* u, JoinState* s, Span* spans) noexcept nogil:
         if not span_of(u.inputs[port], &spans[port]):
             return False
         e = head_entry(u.inputs[port])
-        if e.kind != INTS or e.holes is not NULL:
+        if e.kind == ABSENT or e.holes is not NULL:
             return False
         lists = min(lists, spans[port].lists)
         for port in range(port + 1, end):
@@ -136,7 +137,8 @@ cdef bint _merge(Unit* u, JoinState* s, Span* spans) noexcept nogil:
     m.count = 0
     m.disorder = 0
     for j in range(s.arity):
-        m.ints[j] = head_entry(u.inputs[s.first[j]]).data.ints
+        m.ints[j] = flat_ints(head_entry(u.inputs[s.first[j]]), &spans[s.first[j]],
+                              s.coordinates + j * BUNDLE_VALUES)
         m.arrivals[j] = s.arrivals + j * BUNDLE_TOKENS
         m.at[j] = 0
         m.end[j] = 0
@@ -215,8 +217,8 @@ cdef void _send(Unit* u, JoinState* s, Span* spans) noexcept nogil:
     for j in range(s.arity):
         for port in range(s.first[j] + 1, s.first[j] + 1 + s.payloads[j]):
             if u.outputs[port - j] is not NULL:
-                _send_payload(u.outputs[port - j], head_entry(u.inputs[port]),
-                              spans[port].values, s.batch_at + j * RUN_LIMIT, &span)
+                _send_payload(s, u.outputs[port - j], head_entry(u.inputs[port]), &spans[port],
+                              s.batch_at + j * RUN_LIMIT, &span)
 
 
 cdef void _set_times(Unit* u, JoinState* s, Span* span, Chan* owner) noexcept nogil:
@@ -236,15 +238,17 @@ cdef void _set_times(Unit* u, JoinState* s, Span* span, Chan* owner) noexcept no
         memcpy(span.t.stamps, s.batch_time, n * sizeof(int64_t))
 
 
-cdef void _send_payload(Chan* c, Entry* source, int64_t values, const int32_t* at,
+cdef void _send_payload(JoinState* s, Chan* c, Entry* source, Span* lists, const int32_t* at,
                         Span* span) noexcept nogil:
-    """Send the values of an entry at the positions `at`; missing tokens where these are -1."""
-    cdef int64_t n = span.values, i, place, holes = 0
+    """Send the values of lists of an entry at the positions `at`; missing tokens where it is -1."""
+    cdef int64_t n = span.values, i, place, holes = 0, step = 1
     cdef int64_t* ints
     cdef float* numbers
+    cdef const int64_t* from_ints = NULL
+    cdef const float* from_numbers = NULL
     cdef uint8_t* missing
     cdef Entry* e
-    if values == 0 or source.kind == ABSENT:
+    if lists.values == 0 or source.kind == ABSENT:
         e = send_span(c, ABSENT, span)
         e.step = 0
         sent_span(c, e, span, NULL)
@@ -252,14 +256,18 @@ cdef void _send_payload(Chan* c, Entry* source, int64_t values, const int32_t* a
     ints = <int64_t*> block_space(c, n * (sizeof(int64_t) + 1))
     numbers = <float*> ints
     missing = <uint8_t*> (ints + n)
+    if source.kind == NUMBERS:
+        from_numbers = flat_numbers(source, lists, <float*> s.payload, &step)
+    else:
+        from_ints = flat_ints(source, lists, s.payload)
     for i in range(n):
         place = max(at[i], 0)
         missing[i] = at[i] < 0 or (source.holes is not NULL and source.holes[place])
         holes |= missing[i]
         if source.kind == NUMBERS:
-            numbers[i] = source.data.numbers[source.step * place]
+            numbers[i] = from_numbers[step * place]
         else:
-            ints[i] = entry_int(source, place)
+            ints[i] = from_ints[place]
     if not holes:
         missing = NULL
     if source.kind == NUMBERS:

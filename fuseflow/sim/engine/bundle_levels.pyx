@@ -5,15 +5,15 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.bundles cimport (
-    BUNDLE_LENGTH, BUNDLE_LISTS, BUNDLE_TOKENS, BUNDLE_VALUES, STRIDE, Span, are_below, begin_span,
-    close_marks, cut_span, delay_span, drop_span, end_span, fill_range, fire_span, forward_span,
-    list_length, list_stop, new_marks, retire_outer, sees_outer, send_span, send_span_ints,
-    sent_span, span_of,
+    BUNDLE_LENGTH, BUNDLE_LISTS, BUNDLE_TOKENS, BUNDLE_VALUES, STRIDE, Span, are_below, are_long,
+    begin_span, close_marks, cut_span, delay_span, drop_span, end_span, fill_range, fire_span,
+    forward_span, list_length, list_stop, new_marks, new_payloads, retire_outer, sees_outer,
+    send_lists, send_span, send_span_ints, sent_span, span_of,
 )
 from fuseflow.sim.engine.ring cimport (
-    CTL_DONE, CTL_STOP, INTS, RANGE, Chan, Entry, Mark, absent_at_head, behind_head, block_space,
-    entry_int, head_entry, head_int, head_stamp, is_missing, remove_ctl, remove_values,
-    values_left,
+    ABSENT, CTL_DONE, CTL_STOP, INTS, RANGE, Chan, Entry, Mark, Payload, absent_at_head,
+    behind_head, block_space, head_entry, head_int, head_stamp, payload_of, remove_ctl,
+    remove_values, values_left,
 )
 from fuseflow.sim.engine.runs cimport affine_times
 from fuseflow.sim.engine.states cimport DENSE, COMPRESSED, LocateState, ScanState
@@ -160,24 +160,28 @@ cdef bint _is_joined(ScanState* s, Span* span) noexcept nogil:
 
 
 cdef void _send_coordinates(ScanState* s, Chan* c, Span* span, bint joined) noexcept nogil:
-    cdef Entry* e
     cdef int64_t* place
-    cdef int64_t n = span.n, done = 0
-    cdef int32_t i
-    if s.format == DENSE or joined:
-        e = send_span(c, INTS, span)
-        e.data.ints = s.pattern
-        if s.format != DENSE:
-            e.data.ints = <int64_t*> s.coordinates + s.places[0]
-        e.step = 0
-        sent_span(c, e, span, NULL)
-        return
-    place = <int64_t*> block_space(c, (span.values + STRIDE) * sizeof(int64_t))
-    for i in range(span.lists):
-        _copy_list(place + done, s.coordinates + s.places[i], n, s.stored - s.places[i])
-        done += n
-        n = s.marks[i].n
-    send_span_ints(c, place, NULL, c.current, span)
+    cdef Payload* fibers
+    cdef int64_t n, done = 0
+    cdef int32_t k
+    if s.format == DENSE and are_long(span):
+        send_lists(c, RANGE, s.zeros, 1, NULL, span)
+    elif s.format == DENSE:
+        send_span_ints(c, s.pattern, NULL, NULL, span)
+    elif joined:
+        send_span_ints(c, <int64_t*> s.coordinates + s.places[0], NULL, NULL, span)
+    elif are_long(span):
+        fibers = new_payloads(c, span.lists, 0)
+        for k in range(span.lists):
+            fibers[k].ints = <int64_t*> s.coordinates + s.places[k]
+        send_lists(c, INTS, fibers, 0, c.current, span)
+    else:
+        place = <int64_t*> block_space(c, (span.values + STRIDE) * sizeof(int64_t))
+        for k in range(span.lists):
+            n = list_length(span, k)
+            _copy_list(place + done, s.coordinates + s.places[k], n, s.stored - s.places[k])
+            done += n
+        send_span_ints(c, place, NULL, c.current, span)
 
 
 cdef inline void _copy_list(int64_t* place, const int64_t* source, int64_t n,
@@ -196,20 +200,26 @@ cdef inline void _copy_list(int64_t* place, const int64_t* source, int64_t n,
 cdef void _send_positions(ScanState* s, Chan* c, Span* span, bint joined) noexcept nogil:
     cdef Entry* e
     cdef int64_t* place
-    cdef int64_t n = span.n, done = 0
-    cdef int32_t i
+    cdef Payload* fibers
+    cdef int64_t n, done = 0
+    cdef int32_t k
     if joined:
         e = send_span(c, RANGE, span)
         e.data.base = s.places[0]
         e.step = 1
         sent_span(c, e, span, NULL)
-        return
-    place = <int64_t*> block_space(c, (span.values + STRIDE) * sizeof(int64_t))
-    for i in range(span.lists):
-        fill_range(place + done, s.places[i], 1, n)
-        done += n
-        n = s.marks[i].n
-    send_span_ints(c, place, NULL, c.current, span)
+    elif are_long(span):
+        fibers = new_payloads(c, span.lists, 0)
+        for k in range(span.lists):
+            fibers[k].base = s.places[k]
+        send_lists(c, RANGE, fibers, 1, c.current, span)
+    else:
+        place = <int64_t*> block_space(c, (span.values + STRIDE) * sizeof(int64_t))
+        for k in range(span.lists):
+            n = list_length(span, k)
+            fill_range(place + done, s.places[k], 1, n)
+            done += n
+        send_span_ints(c, place, NULL, c.current, span)
 
 
 cdef bint bundle_children(Unit* u, LocateState* s) noexcept nogil:
@@ -218,45 +228,81 @@ cdef bint bundle_children(Unit* u, LocateState* s) noexcept nogil:
     cdef Chan* parent = u.inputs[1]
     cdef Span span
     cdef Entry* e
-    cdef int64_t n, i, behind, done = 0, latest = 0, origin
+    cdef int64_t behind, done = 0, latest = 0
     cdef int32_t lists = 0
-    cdef int64_t* place
     if parent is NULL or u.n_in > 2 or u.outputs[1] is NULL or not span_of(c, &span):
         return False
     e = head_entry(c)
     if not sees_outer(parent, span.ctl, False, &behind) or not _are_coordinates(e, &span, s.size):
         return False
     begin_span(u, &span, head_stamp(parent))
-    place = <int64_t*> block_space(u.outputs[1], span.values * sizeof(int64_t))
     while lists < span.lists and sees_outer(parent, list_stop(&span, lists), False, &behind):
-        n = list_length(&span, lists)
-        origin = head_int(parent) * s.parent_stride + s.base
-        for i in range(n):
-            place[done + i] = origin + entry_int(e, done + i) * s.stride
+        s.origins[lists] = head_int(parent) * s.parent_stride + s.base
         delay_span(u, &span, done + lists, max(head_stamp(parent), latest))
         # The stop leaves before the parent's stop is waited for.
         latest = behind + u.ii
         retire_outer(parent, list_stop(&span, lists))
-        done += n
+        done += list_length(&span, lists)
         lists += 1
     cut_span(&span, lists)
     end_span(u, &span)
     arrive(u, latest)
-    send_span_ints(u.outputs[1], place, NULL, u.outputs[1].current, &span)
+    _send_located(s, u.outputs[1], e, &span)
     forward_span(u.outputs[0], e, &span)
     drop_span(c, &span)
     return True
 
 
+cdef void _send_located(LocateState* s, Chan* c, Entry* e, Span* span) noexcept nogil:
+    """Send the references of all coordinates, each list from its own origin on."""
+    cdef int64_t i, n, done = 0, stride = s.stride
+    cdef int64_t* place
+    cdef Payload* ranges
+    cdef Payload p
+    cdef int32_t k
+    if e.rest is not NULL and e.kind == RANGE:
+        ranges = new_payloads(c, span.lists, 0)
+        for k in range(span.lists):
+            ranges[k].base = s.origins[k] + payload_of(e, k, 0).base * stride
+        send_lists(c, RANGE, ranges, e.step * stride, c.current, span)
+        return
+    place = <int64_t*> block_space(c, span.values * sizeof(int64_t))
+    for k in range(span.lists):
+        n = list_length(span, k)
+        p = payload_of(e, k, done)
+        if e.kind == INTS:
+            for i in range(n):
+                place[done + i] = s.origins[k] + p.ints[i] * stride
+        else:
+            for i in range(n):
+                place[done + i] = s.origins[k] + (p.base + e.step * i) * stride
+        done += n
+    send_span_ints(c, place, NULL, c.current, span)
+
+
 cdef bint _are_coordinates(Entry* e, Span* span, int64_t size) noexcept nogil:
     """Whether all values of a span are below the size of a level."""
-    cdef int64_t i
-    if e.kind == INTS and e.holes is NULL:
+    cdef int64_t n, done = 0
+    cdef int32_t k
+    if e.kind == ABSENT or e.holes is not NULL:
+        return False
+    if e.kind == INTS and e.rest is NULL:
         return are_below(e.data.ints, span.values, size)
-    for i in range(span.values):
-        if is_missing(e, i) or not 0 <= entry_int(e, i) < size:
+    for k in range(span.lists):
+        n = list_length(span, k)
+        if not _fit(e, payload_of(e, k, done), n, size):
             return False
+        done += n
     return True
+
+
+cdef inline bint _fit(Entry* e, Payload p, int64_t n, int64_t size) noexcept nogil:
+    """Whether n values of a payload are below the size of a level."""
+    cdef int64_t last
+    if e.kind == INTS:
+        return are_below(p.ints, n, size)
+    last = p.base + e.step * (n - 1)
+    return n == 0 or (0 <= min(p.base, last) and max(p.base, last) < size)
 
 
 cdef bint bundle_locations(Unit* u, LocateState* s) noexcept nogil:
@@ -264,8 +310,7 @@ cdef bint bundle_locations(Unit* u, LocateState* s) noexcept nogil:
     cdef Chan* c = u.inputs[0]
     cdef Entry* e
     cdef Span span
-    cdef int64_t* place
-    cdef int64_t i
+    cdef int32_t k
     if u.inputs[1] is not NULL or u.n_in > 2 or not span_of(c, &span):
         return False
     e = head_entry(c)
@@ -273,10 +318,9 @@ cdef bint bundle_locations(Unit* u, LocateState* s) noexcept nogil:
         return False
     fire_span(u, &span, u.ii)
     if u.outputs[1] is not NULL:
-        place = <int64_t*> block_space(u.outputs[1], span.values * sizeof(int64_t))
-        for i in range(span.values):
-            place[i] = entry_int(e, i) * s.stride + s.base
-        send_span_ints(u.outputs[1], place, NULL, u.outputs[1].current, &span)
+        for k in range(span.lists):
+            s.origins[k] = s.base
+        _send_located(s, u.outputs[1], e, &span)
     forward_span(u.outputs[0], e, &span)
     drop_span(c, &span)
     return True

@@ -8,7 +8,10 @@ the first one on. Its times are those of all tokens, values and stops, one after
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fuseflow.sim.engine.pool cimport Block
-from fuseflow.sim.engine.ring cimport Chan, Entry, Mark
+from fuseflow.sim.engine.ring cimport (
+    CTL_STOP, Chan, Entry, Mark, Payload, absent_at_head, behind_head, remove_ctl, remove_values,
+    values_left,
+)
 from fuseflow.sim.engine.runs cimport Times
 from fuseflow.sim.engine.unit cimport Unit
 
@@ -18,6 +21,7 @@ cdef enum:
     BUNDLE_LISTS = 128  # or at so many lists
     BUNDLE_LENGTH = 32  # longer lists are faster as entries of their own
     BUNDLE_TOKENS = 640  # values and stops
+    LISTED = 6  # lists of so many values on average are worth payloads of their own
     STRIDE = 8  # lists are filled in strides, which may write so far beyond their end
 
 
@@ -38,8 +42,6 @@ cdef void cut_span(Span* s, int32_t lists) noexcept nogil
 cdef void fire_span(Unit* u, Span* s, int64_t cost) noexcept nogil
 cdef void begin_span(Unit* u, Span* s, int64_t arrival) noexcept nogil
 cdef void end_span(Unit* u, Span* s) noexcept nogil
-cdef bint sees_outer(Chan* outer, uint8_t stop, bint lookahead, int64_t* behind) noexcept nogil
-cdef void retire_outer(Chan* outer, uint8_t stop) noexcept nogil
 cdef void delay_span(Unit* u, Span* s, int64_t at, int64_t stamp) noexcept nogil
 cdef int64_t start_of(Span* s, int64_t at, int64_t n, int64_t cost) noexcept nogil
 cdef Entry* send_span(Chan* c, uint8_t kind, Span* s) noexcept nogil
@@ -50,6 +52,11 @@ cdef void send_span_ints(Chan* c, int64_t* ints, const uint8_t* holes, Block* bl
                          Span* s) noexcept nogil
 cdef void send_span_numbers(Chan* c, const float* numbers, int64_t step, const uint8_t* holes,
                             Block* block, Span* s) noexcept nogil
+cdef Payload* new_payloads(Chan* c, int64_t lists, int64_t more) noexcept nogil
+cdef void send_lists(Chan* c, uint8_t kind, const Payload* payloads, int64_t step, Block* block,
+                     Span* s) noexcept nogil
+cdef const int64_t* flat_ints(Entry* e, Span* s, int64_t* room) noexcept nogil
+cdef const float* flat_numbers(Entry* e, Span* s, float* room, int64_t* step) noexcept nogil
 cdef Mark* new_marks(Chan* c, int32_t lists) noexcept nogil
 cdef void close_marks(Mark* marks, Span* s) noexcept nogil
 
@@ -62,6 +69,35 @@ cdef inline int32_t list_length(Span* s, int32_t list) noexcept nogil:
 cdef inline uint8_t list_stop(Span* s, int32_t list) noexcept nogil:
     """Return the stop of a list of the span."""
     return <uint8_t> s.marks[list - 1].ctl if list else s.ctl
+
+
+cdef inline bint sees_outer(Chan* outer, uint8_t stop, bint lookahead, int64_t* behind) noexcept nogil:
+    """Whether the element of an outer stream is there that ends with an inner stop.
+
+    Tells when the outer stop behind it comes, or any token if there is lookahead; 0 if that does
+    not matter. False if the rule by tokens must decide.
+    """
+    cdef uint8_t ctl
+    behind[0] = 0
+    if values_left(outer) == 0 or absent_at_head(outer):
+        return False
+    if not lookahead and not stop & 7:
+        return True
+    if not behind_head(outer, &ctl, behind):
+        return False
+    return ctl == stop - 1 if stop & 7 else not ctl & CTL_STOP
+
+
+cdef inline void retire_outer(Chan* outer, uint8_t stop) noexcept nogil:
+    """Retire the element of an outer stream that ends with an inner stop, with its own stop."""
+    remove_values(outer, 1)
+    if stop & 7:
+        remove_ctl(outer)
+
+
+cdef inline bint are_long(Span* s) noexcept nogil:
+    """Whether lists are so long that each is worth a payload of its own."""
+    return s.values >= LISTED * s.lists
 
 
 cdef inline bint are_below(const int64_t* ints, int64_t n, int64_t bound) noexcept nogil:

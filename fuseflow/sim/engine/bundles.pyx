@@ -7,9 +7,8 @@ from libc.string cimport memcpy
 from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
     ABSENT, CTL_STOP, CTL_VALUE, INTS, NO_MORE, NUMBERS, WHOLE, Bundle, Chan, Entry,
-    Mark, absent_at_head, behind_head, block_space, check_stop, check_value, entry_stamp,
-    head_entry, head_stamp, is_held, new_entry, next_list, record_run, record_token, remove_ctl,
-    remove_entry, remove_values, skip_lists, values_left,
+    Mark, Payload, block_space, check_stop, check_value, entry_stamp, head_entry, is_held, new_entry,
+    next_list, payload_of, record_run, record_token, remove_entry, skip_lists,
 )
 from fuseflow.sim.engine.runs cimport Times, arrivals, fire_all, raise_times, set_stamps, time_of
 from fuseflow.sim.engine.unit cimport Unit
@@ -85,30 +84,6 @@ cdef void end_span(Unit* u, Span* s) noexcept nogil:
     """Let the time of all tokens of a span pass."""
     u.clock = time_of(&s.t, _tokens(s) - 1) + u.ii
     u.busy += u.ii * _tokens(s)
-
-
-cdef bint sees_outer(Chan* outer, uint8_t stop, bint lookahead, int64_t* behind) noexcept nogil:
-    """Whether the element of an outer stream is there that ends with an inner stop.
-
-    Tells when the outer stop behind it comes, or any token if there is lookahead; 0 if that does
-    not matter. False if the rule by tokens must decide.
-    """
-    cdef uint8_t ctl
-    behind[0] = 0
-    if values_left(outer) == 0 or absent_at_head(outer):
-        return False
-    if not lookahead and not stop & 7:
-        return True
-    if not behind_head(outer, &ctl, behind):
-        return False
-    return ctl == stop - 1 if stop & 7 else not ctl & CTL_STOP
-
-
-cdef void retire_outer(Chan* outer, uint8_t stop) noexcept nogil:
-    """Retire the element of an outer stream that ends with an inner stop, with its own stop."""
-    remove_values(outer, 1)
-    if stop & 7:
-        remove_ctl(outer)
 
 
 cdef void delay_span(Unit* u, Span* s, int64_t at, int64_t stamp) noexcept nogil:
@@ -260,6 +235,7 @@ cdef void forward_span(Chan* c, Entry* source, Span* s) noexcept nogil:
         return
     e = send_span(c, source.kind, s)
     e.data = source.data
+    e.rest = source.rest
     e.step = source.step
     e.holes = source.holes
     sent_span(c, e, s, source.block)
@@ -283,3 +259,52 @@ cdef void send_span_numbers(Chan* c, const float* numbers, int64_t step, const u
     e.step = step
     e.holes = holes
     sent_span(c, e, s, block)
+
+
+cdef Payload* new_payloads(Chan* c, int64_t lists, int64_t more) noexcept nogil:
+    """Return room in a block of c for the payloads of some lists, and for so many bytes behind."""
+    return <Payload*> block_space(c, lists * sizeof(Payload) + more)
+
+
+cdef void send_lists(Chan* c, uint8_t kind, const Payload* payloads, int64_t step, Block* block,
+                     Span* s) noexcept nogil:
+    """Append the lists of a span, each with its own payload, RANGE, INTS or NUMBERS."""
+    cdef Entry* e = send_span(c, kind, s)
+    e.data = payloads[0]
+    e.rest = payloads + 1
+    e.step = step
+    sent_span(c, e, s, block)
+
+
+cdef const int64_t* flat_ints(Entry* e, Span* s, int64_t* room) noexcept nogil:
+    """Return the integers of all lists one after the other; in `room` unless they lie like that."""
+    cdef int64_t i, n, done = 0
+    cdef int32_t k
+    cdef Payload p
+    if e.kind == INTS and e.rest is NULL:
+        return e.data.ints
+    for k in range(s.lists):
+        n = list_length(s, k)
+        p = payload_of(e, k, done)
+        for i in range(n):
+            room[done + i] = p.ints[i] if e.kind == INTS else p.base + e.step * i
+        done += n
+    return room
+
+
+cdef const float* flat_numbers(Entry* e, Span* s, float* room, int64_t* step) noexcept nogil:
+    """Return the numbers of all lists one after the other; in `room` unless they lie like that."""
+    cdef int64_t i, n, done = 0
+    cdef int32_t k
+    cdef Payload p
+    step[0] = e.step
+    if e.rest is NULL:
+        return e.data.numbers
+    step[0] = 1
+    for k in range(s.lists):
+        n = list_length(s, k)
+        p = payload_of(e, k, done)
+        for i in range(n):
+            room[done + i] = p.numbers[e.step * i]
+        done += n
+    return room

@@ -52,8 +52,9 @@ cdef union Payload:
 
 cdef struct Mark:
     # One list of a bundle: an entry with several lists, whose stamps are affine over all tokens,
-    # stops included, or one array for all, and whose payload goes on from list to list. The entry's
-    # own fields are the list at its head, so whoever does not care takes list after list.
+    # stops included, or one array for all. Their payload goes on from list to list, or each list
+    # has its own. The entry's own fields are the list at its head, so whoever does not care takes
+    # list after list.
     int32_t n  # values
     int32_t ctl  # stop that ends it; CTL_VALUE ends the marks
     int32_t lists  # from this one to the end
@@ -75,6 +76,7 @@ cdef struct Entry:
     uint8_t explicit  # stamps: Stamping
     uint8_t more  # further lists follow, see Mark: Following
     Payload data
+    const Payload* rest  # of the lists behind that at the head; NULL: each goes on where one ends
     int64_t step  # RANGE: increment; NUMBERS: distance in floats, 0 repeats one value
     const uint8_t* holes  # holes[i]: value i is missing; NULL for none
     Mark* marks  # of a bundle: the next one
@@ -82,7 +84,7 @@ cdef struct Entry:
     int64_t first  # affine: first + i * slope
     int64_t slope  # affine: slope; explicit: shift
     int64_t ctl_stamp
-    Block* block  # holds payload and holes; NULL if they outlive the run
+    Block* block  # holds payloads and holes; NULL if they outlive the run
     Block* stamp_block  # holds the stamps
     Block* mark_block  # holds the marks
 
@@ -225,6 +227,22 @@ cdef inline int64_t head_int(Chan* c) noexcept nogil:
     return entry_int(&c.ring[c.head & c.mask], c.pos)
 
 
+cdef inline Payload payload_of(Entry* e, int64_t list, int64_t before) noexcept nogil:
+    """Return the payload of a list of a bundle, which has so many values before it."""
+    cdef Payload p = e.data
+    if list == 0:
+        return p
+    if e.rest is not NULL:
+        return e.rest[list - 1]
+    if e.kind == INTS:
+        p.ints += before
+    elif e.kind == NUMBERS:
+        p.numbers += e.step * before
+    else:
+        p.base += e.step * before
+    return p
+
+
 cdef inline float* head_number(Chan* c) noexcept nogil:
     cdef Entry* e = &c.ring[c.head & c.mask]
     return e.data.numbers + e.step * c.pos
@@ -310,6 +328,7 @@ cdef inline Entry* new_entry(Chan* c) noexcept nogil:
         return &c.ring[(c.tail - 1) & c.mask]
     e = &c.ring[c.tail & c.mask]
     e.more = NO_MORE
+    e.rest = NULL
     e.holes = NULL
     e.mark_block = NULL
     c.tail += 1

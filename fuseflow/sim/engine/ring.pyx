@@ -206,12 +206,9 @@ cdef void next_list(Chan* c, Entry* e) noexcept nogil:
 cdef void skip_lists(Entry* e, int64_t lists, int64_t values) noexcept nogil:
     """Let the entry of a bundle begin so many lists, with so many values, further on."""
     cdef Mark* mark = e.marks + (lists - 1)
-    if e.kind == INTS:
-        e.data.ints += values
-    elif e.kind == NUMBERS:
-        e.data.numbers += e.step * values
-    elif e.kind == RANGE:
-        e.data.base += e.step * values
+    e.data = payload_of(e, lists, values)
+    if e.rest is not NULL:
+        e.rest += lists
     if e.holes is not NULL:
         e.holes += values
     e.n = mark.n

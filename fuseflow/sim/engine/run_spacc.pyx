@@ -9,7 +9,7 @@ from fuseflow.sim.engine.bundles cimport (
 )
 from fuseflow.sim.engine.ring cimport (
     ABSENT, CTL_STOP, INTS, RANGE, Chan, Entry, absent_at_head, entry_int, head_entry, head_int,
-    is_missing, remove_ctl, remove_values, stop_at_head, values_left,
+    is_missing, payload_of, remove_ctl, remove_values, stop_at_head, values_left,
 )
 from fuseflow.sim.engine.runs cimport Times, arrivals, begin_drain, drain
 from fuseflow.sim.engine.strip cimport (
@@ -133,17 +133,23 @@ cdef bint _combine_lists(Unit* u, SpaccState* s) noexcept nogil:
 
 cdef void _add_lists(Unit* u, SpaccState* s, Entry* crd, Entry* val, Span* span) noexcept nogil:
     """Combine all values of a span: list by list where keys are neighbours, else in one loop."""
-    cdef int64_t n = span.n, done = 0
-    cdef int32_t i
-    if crd.kind == INTS and not (n >= 4 and crd.data.ints[n - 1] - crd.data.ints[0] == n - 1):
+    cdef Entry keys = crd[0]
+    cdef int64_t n, done = 0
+    cdef int32_t k
+    if crd.kind == INTS and crd.rest is NULL and val.rest is NULL and not _neighbours(crd, span.n):
         if not _add_keys(s, crd.data.ints, val.data.numbers, val.step, span.values):
             _combine_at(u, s, crd, 0, val.data.numbers, val.step, span.values)
         return
-    for i in range(span.lists):
-        _combine_at(u, s, crd, done, val.data.numbers + val.step * done, val.step, n)
+    for k in range(span.lists):
+        n = list_length(span, k)
+        keys.data = payload_of(crd, k, done)
+        _combine_at(u, s, &keys, 0, payload_of(val, k, done).numbers, val.step, n)
         done += n
-        if i + 1 < span.lists:
-            n = span.marks[i].n
+
+
+cdef inline bint _neighbours(Entry* crd, int64_t n) noexcept nogil:
+    """Whether n ascending coordinates at the head of an array look like neighbours."""
+    return n >= 4 and crd.data.ints[n - 1] - crd.data.ints[0] == n - 1
 
 
 cdef bint _add_keys(SpaccState* s, const int64_t* keys, const float* values, int64_t step,

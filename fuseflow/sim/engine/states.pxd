@@ -6,7 +6,7 @@ The engine object keeps the arrays of the machine alive; everything else is owne
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from fuseflow.sim.engine.ring cimport Mark
+from fuseflow.sim.engine.ring cimport Mark, Payload
 
 
 cdef enum:
@@ -61,6 +61,7 @@ cdef struct ScanState:
     int64_t end
     int64_t origin  # dense: position of coordinate 0
     int64_t* pattern  # dense: 0 .. size - 1 again and again, BUNDLE_VALUES of them; else NULL
+    const Payload* zeros  # dense: where the coordinates of each list of a bundle begin
     int64_t* places  # of a bundle: position of the first value of each list
     Mark* marks  # of a bundle
 
@@ -74,6 +75,7 @@ cdef struct LocateState:
     const int64_t* segments
     const int64_t* coordinates
     int64_t parents  # search: bound of the parent references
+    int64_t* origins  # reference of coordinate 0 in each list of a bundle
     int64_t crd  # coordinate of the iteration under way
     int64_t cost  # ticks of the iteration under way
     int64_t reads  # bytes that its search reads
@@ -94,6 +96,8 @@ cdef struct JoinState:
     # By bundles.
     int64_t* arrivals  # per input: when each token of its lists is there, BUNDLE_TOKENS of them
     Mark* marks  # lists of the batch, from the first one on
+    int64_t* coordinates  # per input: those that do not lie one after the other
+    int64_t* payload  # the same of one payload, integers or numbers
     int64_t count  # coordinates of the batch
 
 
