@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+from fuseflow.sim.engine.ring cimport Entry
 from fuseflow.sim.engine.states cimport Fold
 from fuseflow.sim.engine.strip cimport Strip
 from fuseflow.sim.engine.unit cimport Unit
@@ -40,5 +41,7 @@ cdef struct SpaccState:
 
 cdef bint add_entry(Unit* u, SpaccState* s, const int64_t* keys,
                     const float* value) noexcept nogil
+cdef int64_t add_known(SpaccState* s, const int64_t* keys, Entry* crd, int64_t at,
+                       const float* values, int64_t step, int64_t n) noexcept nogil
 cdef bint leave_strip(Unit* u, SpaccState* s) noexcept nogil
 cdef bint step_spacc(Unit* u) noexcept nogil

@@ -11,7 +11,8 @@ from libc.string cimport memcpy, memset
 
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_CRD, FAULT_OVERFULL, pool_resize
 from fuseflow.sim.engine.ring cimport (
-    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, has, head_ctl, head_int, head_number,
+    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Entry, entry_int, has, head_ctl, head_int,
+    head_number,
 )
 from fuseflow.sim.engine.flush cimport flush_strip
 from fuseflow.sim.engine.scalar cimport combine
@@ -223,6 +224,29 @@ cdef bint add_entry(Unit* u, SpaccState* s, const int64_t* keys,
     s.recent = s.count
     s.count += 1
     return True
+
+
+cdef int64_t add_known(SpaccState* s, const int64_t* keys, Entry* crd, int64_t at,
+                       const float* values, int64_t step, int64_t n) noexcept nogil:
+    """Combine values into entries that were made in the same order before; return how many.
+
+    `keys` has all keys but the last, which are the coordinates of an entry from `at` on.
+    """
+    cdef int64_t i = 0, entry = s.recent + 1
+    cdef int32_t last = s.order - 1
+    cdef const int64_t* known
+    if s.in_strip or s.width > 1:
+        return 0
+    while i < n and entry < s.count:
+        known = s.keys + entry * s.order
+        if known[last] != entry_int(crd, at + i) or not _equal_keys(known, keys, last):
+            break
+        s.values[entry] = combine(s.op, s.values[entry], values[i * step])
+        s.uses[entry] += 1
+        entry += 1
+        i += 1
+    s.recent = entry - 1
+    return i
 
 
 cdef inline void _combine_entry(SpaccState* s, int64_t entry, const float* value) noexcept nogil:

@@ -4,6 +4,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
+from fuseflow.sim.engine.bundles cimport Span, flat_ints, flat_numbers
 from fuseflow.sim.engine.parts cimport Bridge, Crew, Part
 from fuseflow.sim.engine.pool cimport Block, Pool, block_drop, pool_take
 from fuseflow.sim.engine.ring cimport (
@@ -55,7 +56,10 @@ cdef void _own_entry(Chan* c, Entry* e) noexcept nogil:
         e.stamps = place
         e.stamp_block = _refer(c)
     if e.block is not NULL:
-        _own_payload(c, e)
+        if e.rest is not NULL:
+            _own_lists(c, e)
+        else:
+            _own_payload(c, e)
         e.block = _refer(c)
 
 
@@ -104,6 +108,23 @@ cdef void _own_payload(Chan* c, Entry* e) noexcept nogil:
     if holes:
         memcpy(behind, e.holes, values)
         e.holes = <uint8_t*> behind
+
+
+cdef void _own_lists(Chan* c, Entry* e) noexcept nogil:
+    """Copy the payloads of the lists of a bundle, one after the other; their values are scalars."""
+    cdef Span span
+    cdef void* room = block_space(c, _values_of(e) * sizeof(int64_t))
+    span.lists = 1 + e.marks.lists
+    span.n = e.n
+    span.marks = e.marks
+    if e.kind == NUMBERS:
+        flat_numbers(e, &span, <float*> room, &e.step)
+        e.data.numbers = <float*> room
+    else:
+        flat_ints(e, &span, <int64_t*> room)
+        e.data.ints = <int64_t*> room
+        e.kind = INTS
+    e.rest = NULL
 
 
 cdef void leave_blocks(Chan* c, Pool* pool) noexcept nogil:

@@ -12,7 +12,7 @@ from fuseflow.sim.engine.ring cimport (
     CTL_STOP, Chan, Entry, Mark, Payload, absent_at_head, behind_head, remove_ctl, remove_values,
     values_left,
 )
-from fuseflow.sim.engine.runs cimport Times
+from fuseflow.sim.engine.runs cimport Times, raise_times, time_of
 from fuseflow.sim.engine.unit cimport Unit
 
 
@@ -42,8 +42,7 @@ cdef void cut_span(Span* s, int32_t lists) noexcept nogil
 cdef void fire_span(Unit* u, Span* s, int64_t cost) noexcept nogil
 cdef void begin_span(Unit* u, Span* s, int64_t arrival) noexcept nogil
 cdef void end_span(Unit* u, Span* s) noexcept nogil
-cdef void delay_span(Unit* u, Span* s, int64_t at, int64_t stamp) noexcept nogil
-cdef int64_t start_of(Span* s, int64_t at, int64_t n, int64_t cost) noexcept nogil
+cdef int64_t start_of_array(Span* s, int64_t at, int64_t n, int64_t cost) noexcept nogil
 cdef Entry* send_span(Chan* c, uint8_t kind, Span* s) noexcept nogil
 cdef void sent_span(Chan* c, Entry* e, Span* s, Block* block) noexcept nogil
 cdef void drop_span(Chan* c, Span* s) noexcept nogil
@@ -69,6 +68,26 @@ cdef inline int32_t list_length(Span* s, int32_t list) noexcept nogil:
 cdef inline uint8_t list_stop(Span* s, int32_t list) noexcept nogil:
     """Return the stop of a list of the span."""
     return <uint8_t> s.marks[list - 1].ctl if list else s.ctl
+
+
+cdef inline int64_t tokens_of(Span* s) noexcept nogil:
+    """Return how many tokens the span has, values and stops."""
+    return s.values + s.lists
+
+
+cdef inline void delay_span(Unit* u, Span* s, int64_t at, int64_t stamp) noexcept nogil:
+    """Let token `at` of a span, and with it those behind it, be fired at a stamp or later."""
+    if time_of(&s.t, at) < stamp:
+        raise_times(u, &s.t, at, stamp, u.ii, tokens_of(s))
+
+
+cdef inline int64_t start_of(Span* s, int64_t at, int64_t n, int64_t cost) noexcept nogil:
+    """Return when n tokens from `at` on, of some cost each, can begin so as never to wait."""
+    cdef int64_t first
+    if s.t.explicit:
+        return start_of_array(s, at, n, cost)
+    first = s.t.first + s.t.slope * at
+    return first + (s.t.slope - cost) * (n - 1) if s.t.slope > cost else first
 
 
 cdef inline bint sees_outer(Chan* outer, uint8_t stop, bint lookahead, int64_t* behind) noexcept nogil:

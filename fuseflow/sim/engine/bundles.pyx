@@ -10,7 +10,7 @@ from fuseflow.sim.engine.ring cimport (
     Mark, Payload, block_space, check_stop, check_value, entry_stamp, head_entry, is_held, new_entry,
     next_list, payload_of, record_run, record_token, remove_entry, skip_lists,
 )
-from fuseflow.sim.engine.runs cimport Times, arrivals, fire_all, raise_times, set_stamps, time_of
+from fuseflow.sim.engine.runs cimport Times, arrivals, fire_all, set_stamps, time_of
 from fuseflow.sim.engine.unit cimport Unit
 
 
@@ -64,40 +64,28 @@ cdef inline int64_t _values_behind(Span* s) noexcept nogil:
     return s.marks[s.lists - 1].values
 
 
-cdef inline int64_t _tokens(Span* s) noexcept nogil:
-    return s.values + s.lists
-
-
 cdef void fire_span(Unit* u, Span* s, int64_t cost) noexcept nogil:
     """Fire once per token: the span's times become those of firing."""
-    fire_all(u, &s.t, cost, u.clock, _tokens(s))
-    u.clock = time_of(&s.t, _tokens(s) - 1) + cost
-    u.busy += cost * _tokens(s)
+    fire_all(u, &s.t, cost, u.clock, tokens_of(s))
+    u.clock = time_of(&s.t, tokens_of(s) - 1) + cost
+    u.busy += cost * tokens_of(s)
 
 
 cdef void begin_span(Unit* u, Span* s, int64_t arrival) noexcept nogil:
     """Like `fire_span` with a further arrival before the first token; `end_span` sets the clock."""
-    fire_all(u, &s.t, u.ii, max(u.clock, arrival), _tokens(s))
+    fire_all(u, &s.t, u.ii, max(u.clock, arrival), tokens_of(s))
 
 
 cdef void end_span(Unit* u, Span* s) noexcept nogil:
     """Let the time of all tokens of a span pass."""
-    u.clock = time_of(&s.t, _tokens(s) - 1) + u.ii
-    u.busy += u.ii * _tokens(s)
+    u.clock = time_of(&s.t, tokens_of(s) - 1) + u.ii
+    u.busy += u.ii * tokens_of(s)
 
 
-cdef void delay_span(Unit* u, Span* s, int64_t at, int64_t stamp) noexcept nogil:
-    """Let token `at` of a span, and with it those behind it, be fired at a stamp or later."""
-    raise_times(u, &s.t, at, stamp, u.ii, _tokens(s))
-
-
-cdef int64_t start_of(Span* s, int64_t at, int64_t n, int64_t cost) noexcept nogil:
-    """Return when n tokens from `at` on, of some cost each, can begin so as never to wait."""
+cdef int64_t start_of_array(Span* s, int64_t at, int64_t n, int64_t cost) noexcept nogil:
+    """`start_of` for times that are an array."""
     cdef Times* t = &s.t
     cdef int64_t i, latest
-    if not t.explicit:
-        latest = time_of(t, at)
-        return latest + (t.slope - cost) * (n - 1) if t.slope > cost else latest
     if t.strict and cost <= 1:
         return time_of(t, at + n - 1) - cost * (n - 1)
     latest = time_of(t, at)
@@ -297,14 +285,14 @@ cdef const float* flat_numbers(Entry* e, Span* s, float* room, int64_t* step) no
     cdef int64_t i, n, done = 0
     cdef int32_t k
     cdef Payload p
-    step[0] = e.step
     if e.rest is NULL:
+        step[0] = e.step
         return e.data.numbers
-    step[0] = 1
     for k in range(s.lists):
         n = list_length(s, k)
         p = payload_of(e, k, done)
         for i in range(n):
             room[done + i] = p.numbers[e.step * i]
         done += n
+    step[0] = 1
     return room

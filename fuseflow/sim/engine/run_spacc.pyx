@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from fuseflow.sim.engine.accumulate cimport MAX_ORDER, add_entry, leave_strip, step_spacc
+from fuseflow.sim.engine.accumulate cimport MAX_ORDER, add_entry, add_known, leave_strip, step_spacc
 from fuseflow.sim.engine.bundles cimport (
     Span, common_span, cut_span, drop_span, list_length, list_stop, span_of, start_of,
 )
@@ -204,7 +204,7 @@ cdef bint _combine_at(Unit* u, SpaccState* s, Entry* crd, int64_t at, const floa
                       int64_t step, int64_t n) noexcept nogil:
     """Combine n values, `step` floats apart, into the entries of the coordinates from `at` on."""
     cdef int64_t keys[MAX_ORDER]
-    cdef int64_t i
+    cdef int64_t i = 0
     cdef int32_t j
     if n == 0:
         return True
@@ -215,8 +215,12 @@ cdef bint _combine_at(Unit* u, SpaccState* s, Entry* crd, int64_t at, const floa
             return False
     for j in range(s.order - 1):
         keys[j] = head_int(u.inputs[j + 1])
-    for i in range(n):
+    while i < n:
+        i += add_known(s, keys, crd, at + i, values + i * step, step, n - i)
+        if i == n:
+            break
         keys[s.order - 1] = entry_int(crd, at + i)
         if not add_entry(u, s, keys, values + i * step):
             return False
+        i += 1
     return True

@@ -213,10 +213,10 @@ cdef inline bint _is_never_before(Times* a, Times* b, int64_t n) noexcept nogil:
 
 cdef void raise_times(Unit* u, Times* t, int64_t at, int64_t stamp, int64_t cost,
                       int64_t n) noexcept nogil:
-    """Let the firing `at` wait for a stamp, and with it those behind it; n in all, a block holds n.
+    """Let the firing `at` be at a stamp that is later, and those behind it `cost` apart at least.
+
+    There are n in all, and a block holds n.
     """
-    if time_of(t, at) >= stamp:
-        return
     _own_array(u, t, n)
     while at < n and t.stamps[at] < stamp:
         t.stamps[at] = stamp
