@@ -22,7 +22,18 @@ from tools.figures.workloads import Autoencoder, Decoder, GraphNetwork
 __all__ = ["FIGURES", "SIZES", "Case", "cases_of", "predicted_tokens"]
 
 SIZES = ("smoke", "small", "paper")
-FIGURES = ("fig4b", "fig12", "fig14", "fig15", "fig16a", "fig16b", "fig17", "fig18")
+FIGURES = (
+    "fig4b",
+    "fig12",
+    "fig14",
+    "fig15",
+    "fig16a",
+    "fig16b",
+    "fig17",
+    "fig18",
+    "table3",
+    "table4",
+)
 
 # Channel tokens per token of a stage, from the design of the product kernels.
 _TOKENS_PER_STAGE_TOKEN = 8
@@ -90,7 +101,8 @@ _LANES_16A = {
 class Case:
     """One simulation: a workload, fused one way, on one machine, for some figures.
 
-    Where time is short, the most `expendable` cases are left out first.
+    With `counts_orders` loop orders are counted in place of a simulation. Where time is short, the
+    most `expendable` cases are left out first.
     """
 
     figures: tuple[str, ...]
@@ -99,6 +111,7 @@ class Case:
     memory: str = "ideal"
     timing: str = "comal"
     expendable: int = 0
+    counts_orders: bool = False
 
     @property
     def name(self) -> str:
@@ -106,7 +119,7 @@ class Case:
         load = self.workload
         parts = [load.model, load.input, f"d{load.density:g}", self.config.name]
         parts += [self.memory] * (self.memory != "ideal") + [self.timing] * (self.timing != "comal")
-        return " / ".join(parts)
+        return " / ".join([*parts, *["orders"] * self.counts_orders])
 
 
 def cases_of(size: str, files: Collection[str] = ()) -> list[Case]:
@@ -145,15 +158,15 @@ def _graph_networks(size: str, files: Collection[str]) -> Iterator[Case]:
         figures: tuple[str, ...] = ("fig12",)
         if model == "gcn" and spec.name.startswith(("cora_ml", "dblp", "collab")):
             figures += ("fig14",)
-        if model == "gcn" and spec.name.startswith("collab"):
-            figures += ("fig4b",)
+        if spec.name.startswith("collab"):
+            figures += ("table3", "fig4b") if model == "gcn" else ("table3",)
         yield from _network(GraphNetwork(model, spec), figures)
 
 
 def _network(workload: GraphNetwork, figures: tuple[str, ...]) -> Iterator[Case]:
     """Yield the configurations of a graph that the figures want."""
     is_mag = workload.spec.name.startswith("mag")
-    configs: dict[str, tuple[str, ...]] = dict.fromkeys(_PRESETS, ("fig12", "fig14"))
+    configs: dict[str, tuple[str, ...]] = dict.fromkeys(_PRESETS, ("fig12", "fig14", "table3"))
     if "fig14" in figures:
         configs |= dict.fromkeys(("layer 1", "layer 2"), ("fig14",))
     if "fig4b" in figures:
@@ -202,8 +215,9 @@ def _decoders(size: str) -> Iterator[Case]:
     kind = Kind.REDUCED if scale else Kind.EXACT_SYNTHETIC
     for block in blocks:
         load = Decoder(seq, dim, 12, ffn, block, kind, scale)
+        figures = ("fig12", "table3") if block == blocks[0] and size != "smoke" else ("fig12",)
         for config in decoder_configs().values():
-            yield Case(("fig12",), _for_config(load, config), config)
+            yield Case(figures, _for_config(load, config), config)
         if size == "small":
             load = replace(load, masked_first=True)
             for config in decoder_configs(masked_first=True).values():
@@ -253,3 +267,6 @@ def _tiles(load: Attention, *, scalar: bool = True) -> Iterator[Case]:
 def _orders() -> Iterator[Case]:
     for config in chain_configs().values():
         yield Case(("fig18",), Chain(), config)
+    for model in ("gcn", "graphsage"):
+        load = GraphNetwork(model, GRAPHS["karate"])
+        yield Case(("table4",), load, CONFIGS[model]["full"], counts_orders=True)

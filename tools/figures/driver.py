@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tools.figures.budget import choose, predict
 from tools.figures.cases import FIGURES, SIZES, Case, cases_of
+from tools.figures.compile_tables import table_3, table_4
 from tools.figures.rows import Row, Status, load_rows, store_row
 from tools.figures.runner import Runner, blank_row, is_current
 from tools.figures.speedups import figure_12
@@ -41,6 +42,8 @@ _TABLES = (
     figure_16b,
     figure_17,
     figure_18,
+    table_3,
+    table_4,
 )
 # A case that ended so is tried again by the next run.
 _UNFINISHED = (Status.SKIPPED, Status.SKIPPED_BUDGET, Status.TIMEOUT)

@@ -51,8 +51,9 @@ class Row:
 
     `floor` includes emptying accumulators, `floor_bare` does not. `one_projection` has the cycles
     where one projection of a decoder stands for three. `bytes` are all words that cross DRAM,
-    `bytes_artifact` those of values and of written coordinates only. Errors are relative. `spec`
-    identifies the case in every detail.
+    `bytes_artifact` those of values and of written coordinates only. Errors are relative.
+    `estimate` has the compiler's figures of the same names, where they are asked for, and `orders`
+    numbers of loop orders by rule. `spec` identifies the case in every detail.
     """
 
     case: str
@@ -87,6 +88,8 @@ class Row:
     max_rel_error: float | None = None
     compile_ms: float = 0.0
     wall_s: float = 0.0
+    estimate: Mapping[str, float] | None = None
+    orders: Mapping[str, str] | None = None
     notes: tuple[str, ...] = ()
     spec: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)

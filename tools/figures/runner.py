@@ -7,6 +7,7 @@ import functools
 import hashlib
 import math
 import platform
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import fuseflow
 from fuseflow.errors import FuseflowError
-from fuseflow.fusion import FuseOptions, fuse
+from fuseflow.fusion import Fused, FuseOptions, plan_graph
+from fuseflow.fusion.cost_program import estimate_program
+from fuseflow.fusion.orders_list import describe_orders
 from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram, LevelWriteAttrs, Op
 from fuseflow.ir.hardware import HardwareConfig, MemoryConfig, NodeCost, TimingConfig
 from fuseflow.ir.report import KernelStats, SimulationReport
@@ -92,15 +95,19 @@ class Runner:
     def _measure(self, row: Row, case: Case, loaded: Loaded) -> Row:
         options = FuseOptions(schedule=parse_schedule(case.config.schedule, case.name))
         started = time.perf_counter()
-        program = fuse(loaded.graph, options)
+        fused = plan_graph(loaded.graph, options)
         compile_ms = round(1000 * (time.perf_counter() - started), 1)
+        row = replace(row, compile_ms=compile_ms, notes=tuple(fused.program.notes))
+        if case.counts_orders:
+            return replace(row, orders=_count_orders(fused))
         hardware = HardwareConfig(_TIMINGS[case.timing], MemoryConfig(model=case.memory))
         watch = Watch(progress=self._progress())
-        report = simulate(program, hardware, check=True, watch=watch)
-        row = replace(row, compile_ms=compile_ms, notes=tuple(program.notes))
+        report = simulate(fused.program, hardware, check=True, watch=watch)
         if not report.complete:
             return replace(row, status=Status.TIMEOUT, reason=report.stopped)
-        return _judge(_counted(row, case, loaded, program, report), report)
+        if "table3" in case.figures:
+            row = replace(row, estimate=_estimate(case, fused))
+        return _judge(_counted(row, case, loaded, fused.program, report), report)
 
     def _progress(self) -> Callable[[int, str, int], str | None]:
         started = time.perf_counter()
@@ -180,6 +187,33 @@ def _counted(
         bytes=total(moved),
         bytes_artifact=total([_artifact_bytes(program, *pair) for pair in pairs]),
     )
+
+
+def _estimate(case: Case, fused: Fused) -> dict[str, float]:
+    """Return what the compiler expects, each kernel as often as it runs."""
+    found = estimate_program(fused.plans, fused.program.tensors)
+    pairs = [
+        (case.config.runs(graph.einsums), kernel)
+        for graph, kernel in zip(fused.program.kernels, found.kernels, strict=True)
+    ]
+    return {
+        "cycles": sum(count * kernel.cycles for count, kernel in pairs),
+        "flops": sum(count * kernel.flops for count, kernel in pairs),
+        "bytes": sum(count * kernel.bytes for count, kernel in pairs),
+    }
+
+
+def _count_orders(fused: Fused) -> dict[str, str]:
+    """Return numbers of loop orders of a program of one kernel, by rule."""
+    found = {}
+    for rule, per_use in (("shared", False), ("per use", True)):
+        kernel, *lines = describe_orders(fused.plans, 0, per_use=per_use)
+        found[f"{rule}: indices"] = kernel.rpartition(": ")[2].removesuffix(" indices")
+        for line in lines:
+            match = re.match(r" *(?P<count>(?:at least )?\S+) (?P<rule>.*)", line)
+            assert match is not None
+            found[f"{rule}: {match['rule']}"] = match["count"]
+    return found
 
 
 def _kernel(graph: DataflowGraph, stats: KernelStats, runs: int, floor: int) -> KernelRow:
