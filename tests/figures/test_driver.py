@@ -77,7 +77,7 @@ def test_what_does_not_fit_is_said_and_tried_again(
 def test_cycles_below_the_floor_fail_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(runner, "kernel_floor", lambda stages, ops, lanes: (10**9, 10**9))
+    monkeypatch.setattr(runner, "kernel_floor", lambda stages, ops, lanes, joint: (10**9, 10**9))
     assert run(tmp_path) == 1
     assert "are below its floor 1000000000" in capsys.readouterr().err
 

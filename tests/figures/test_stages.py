@@ -34,6 +34,12 @@ def test_a_stage_is_computed_anew_only_in_the_kernel_of_its_user() -> None:
     assert kernel_floor(stages, ["a", "b", "c"]) == (40, 40)
 
 
+def test_one_loop_nest_is_the_product_of_all() -> None:
+    stages = (Stage("a", ("a",), 10), Stage("b", ("b",), 7, joint=50), Stage("c", ("c",), 5))
+    assert kernel_floor(stages, ["a", "b"], joint=True) == (50, 50)
+    assert kernel_floor(stages, ["c"], joint=True) == (5, 5)
+
+
 def test_features_without_zeros_have_the_dense_count() -> None:
     rng = np.random.default_rng(3)
     rows, columns = np.nonzero(rng.random((7, 7)) < 0.4)

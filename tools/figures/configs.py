@@ -31,7 +31,8 @@ class Config:
     """A schedule, the number of kernels that it should give, and how often a kernel runs.
 
     `counts` pairs globs of einsums with runs of the kernel that has them: the first match counts,
-    a kernel without one runs once. `single` are runs where one projection stands for three.
+    a kernel without one runs once. `single` are runs where one projection stands for three. `joint`
+    says that one loop nest computes all products of a kernel.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Config:
     counts: tuple[tuple[str, int], ...] = ()
     single: tuple[tuple[str, int], ...] = ()
     lanes: tuple[int, int] = (1, 1)
+    joint: bool = False
 
     def runs(self, ops: Sequence[str], *, one_projection: bool = False) -> int:
         """Return how often a kernel with these einsums runs."""
@@ -77,10 +79,13 @@ CONFIGS: Mapping[str, Mapping[str, Config]] = {
         "CS-global": Config(
             "CS-global",
             _schedule(
-                *(_NO_ACTIVATION.format(each, each) for each in ("layer1", "layer2")),
-                more='for glob("*linear*"), glob("*matmul") { iterate global; };',
+                *(
+                    f"{_NO_ACTIVATION.format(each, each)} {{ iterate global; }}"
+                    for each in ("layer1", "layer2")
+                )
             ),
             4,
+            joint=True,
         ),
     },
     "graphsage": {

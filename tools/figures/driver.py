@@ -17,6 +17,7 @@ from pathlib import Path
 from tools.figures.budget import choose, predict
 from tools.figures.cases import FIGURES, SIZES, Case, cases_of
 from tools.figures.compile_tables import table_3, table_4
+from tools.figures.plots import draw_plots, is_available
 from tools.figures.rows import Row, Status, load_rows, store_row
 from tools.figures.runner import Runner, blank_row, is_current
 from tools.figures.speedups import figure_12
@@ -53,29 +54,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the suite; return 1 if a result is wrong, else 0."""
     args = _parse(arguments)
     files = dict(args.graph)
+    every = cases_of(args.size, files)
     cases = [
         case
-        for case in cases_of(args.size, files)
-        if not args.only or set(args.only) & set(case.figures)
+        for case in every
+        if (not args.only or set(args.only) & set(case.figures)) and args.match in case.name
     ]
     folder: Path = args.out / args.size
-    rows = load_rows(folder / "rows", [case.name for case in cases])
-    done = {
-        case.name: rows[case.name]
-        for case in cases
-        if not args.fresh and case.name in rows and is_current(rows[case.name], case)
-        and rows[case.name].status not in _UNFINISHED
-    }  # fmt: skip
+    rows = _current(folder / "rows", cases)
+    done = [name for name, row in rows.items() if row.status not in _UNFINISHED]
+    if args.fresh:
+        done = []
     if not args.tables_only:
         todo = [case for case in cases if case.name not in done]
         _run(todo, len(done), Runner(files, args.limit), folder / "rows", args.budget)
-    rows = load_rows(folder / "rows", [case.name for case in cases])
-    make_tables([rows[case.name] for case in cases if case.name in rows], folder)
-    wrong = [row.case for row in rows.values() if row.status is Status.MISMATCH]
-    print(f"{len(rows)} of {len(cases)} cases have a row; tables are in {folder}")
+    rows = _current(folder / "rows", every)
+    found = list(rows.values())
+    make_tables(found, folder)
+    if is_available():
+        draw_plots(found, folder)
+    else:
+        _say("no plots: matplotlib is not installed (pip install 'fuseflow[figures]')")
+    wrong = [row.case for row in found if row.status is Status.MISMATCH]
+    print(f"{len(rows)} of {len(every)} cases have a row; tables are in {folder}")
     for name in wrong:
         print(f"wrong: {name}: {rows[name].reason}", file=sys.stderr)
     return 1 if wrong else 0
+
+
+def _current(folder: Path, cases: Sequence[Case]) -> dict[str, Row]:
+    """Return the rows of these very cases, in their order; older ones are as good as none."""
+    rows = load_rows(folder, [case.name for case in cases])
+    return {
+        case.name: rows[case.name]
+        for case in cases
+        if case.name in rows and is_current(rows[case.name], case)
+    }
 
 
 def make_tables(rows: Sequence[Row], folder: Path) -> None:
@@ -120,6 +134,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("out/figures"), metavar="DIR")
     parser.add_argument(
         "--only", type=_figures, default=(), metavar="FIGURES", help=f"of {', '.join(FIGURES)}"
+    )
+    parser.add_argument(
+        "--match", default="", metavar="TEXT", help="run only cases with this in their name"
     )
     parser.add_argument(
         "--graph",

@@ -159,7 +159,8 @@ def _counted(
     pairs = list(zip(program.kernels, report.kernels, strict=True))
     runs = [case.config.runs(graph.einsums) for graph, _ in pairs]
     lanes = math.prod(case.config.lanes)
-    floors = [kernel_floor(loaded.stages, graph.einsums, lanes) for graph, _ in pairs]
+    joint = case.config.joint
+    floors = [kernel_floor(loaded.stages, g.einsums, lanes, joint=joint) for g, _ in pairs]
     single = None
     if case.config.single:
         single = sum(

@@ -40,7 +40,8 @@ class Stage:
     """One operation: globs of the einsums that it consists of, and its tokens.
 
     `again` is its work where `user` stands in the same kernel: computed anew for every use, or only
-    where the user looks.
+    where the user looks. `joint` is that of a product whose operands are products too, if one loop
+    nest computes them all.
     """
 
     name: str
@@ -49,14 +50,19 @@ class Stage:
     drain: int = 0
     again: int = 0
     user: str = ""
+    joint: int = 0
 
     def matches(self, op: str) -> bool:
         """Return True if an einsum belongs to this stage."""
         return any(fnmatch.fnmatchcase(op, pattern) for pattern in self.ops)
 
 
-def kernel_floor(stages: Sequence[Stage], ops: Iterable[str], lanes: int = 1) -> tuple[int, int]:
+def kernel_floor(
+    stages: Sequence[Stage], ops: Iterable[str], lanes: int = 1, *, joint: bool = False
+) -> tuple[int, int]:
     """Return the floor of a kernel that computes the einsums `ops`, with and without drain.
+
+    With `joint` one loop nest computes all products of the kernel.
 
     Raises:
         KeyError: if an einsum belongs to no stage.
@@ -67,7 +73,8 @@ def kernel_floor(stages: Sequence[Stage], ops: Iterable[str], lanes: int = 1) ->
         if owner is None:
             raise KeyError(op)
         present[owner.name] = owner
-    work = max(
+    nest = max(stage.joint for stage in present.values()) if joint else 0
+    work = nest or max(
         stage.again if stage.user and stage.user in present else stage.work
         for stage in present.values()
     )
@@ -177,11 +184,12 @@ def gcn_stages(g: GraphCounts) -> tuple[Stage, ...]:
         Stage("adj1", ("layer1.matmul",), g.product.aggregate, n * (g.product.row + 1),
               g.product.aggregate_again, "adj2"),
         Stage("lin1", ("layer1.linear.matmul",), g.product.transform, n * hidden,
-              g.product.transform_again, "adj2"),
+              g.product.transform_again, "adj2", g.entries * g.first.entries),
         Stage("bias1", ("layer1.linear.add",), n * hidden, 0, uses, "adj2"),
         Stage("relu", ("layer1.activation.*",), n * hidden, 0, uses, "adj2"),
         Stage("adj2", ("layer2.matmul",), g.entries * hidden, n * hidden),
-        Stage("lin2", ("layer2.linear.matmul",), n * g.second.tokens, n * out),
+        Stage("lin2", ("layer2.linear.matmul",), n * g.second.tokens, n * out,
+              joint=g.entries * g.second.entries),
         Stage("bias2", ("layer2.linear.add",), n * out),
         Stage("softmax", ("layer2.activation.*",), n * out),
     )  # fmt: skip
