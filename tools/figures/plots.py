@@ -6,6 +6,8 @@ matplotlib is imported here and nowhere else; the same rows give the same SVG.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,20 +26,14 @@ _MARKERS = {"uniform": "o", "power-law": "s", "block-diagonal": "^"}
 
 def is_available() -> bool:
     """Return True if matplotlib is installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ModuleNotFoundError:
-        return False
-    return True
+    return importlib.util.find_spec("matplotlib") is not None
 
 
 def draw_plots(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Write an SVG for every figure that has good rows; return the files."""
-    import matplotlib as mpl
-
+    mpl: Any = importlib.import_module("matplotlib")
     mpl.use("svg")
-    from matplotlib import pyplot
-
+    pyplot = importlib.import_module("matplotlib.pyplot")
     written = []
     with mpl.rc_context({"svg.hashsalt": "fuseflow", "font.size": 8, "svg.fonttype": "none"}):
         for name, draw in PLOTS.items():
