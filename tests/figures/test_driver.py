@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools.figures import budget, driver, runner
-from tools.figures.cases import Case
+from tools.figures.cases import Case, cases_of
 from tools.figures.configs import CONFIGS
 from tools.figures.graphs import GRAPHS, Kind, WrongGraphError, load_graph
 from tools.figures.rows import Status, load_rows, row_path
@@ -22,7 +22,7 @@ CASES = [
 @pytest.fixture(autouse=True)
 def small_suite(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two cases, and no calibration."""
-    monkeypatch.setattr(driver, "cases_of", lambda size, files: list(CASES))
+    monkeypatch.setattr(driver, "cases_of", lambda size, files, opt_in: list(CASES))
     monkeypatch.setattr(budget, "_tokens_per_second", lambda runner: 1e6)
 
 
@@ -31,7 +31,7 @@ def run(folder: Path, *words: str) -> int:
 
 
 def rows_of(folder: Path) -> dict[str, float]:
-    rows = load_rows(folder / "smoke" / "rows", [case.name for case in CASES])
+    rows = load_rows(folder / "rows", [case.name for case in CASES])
     return {name: row.wall_s for name, row in rows.items()}
 
 
@@ -42,7 +42,7 @@ def test_a_run_writes_rows_and_tables_and_is_not_repeated(
     first = capsys.readouterr()
     assert "2 cases to run, 0 done before; about " in first.err
     assert "2 of 2 cases have a row" in first.out
-    rows = load_rows(tmp_path / "smoke" / "rows", [case.name for case in CASES])
+    rows = load_rows(tmp_path / "rows", [case.name for case in CASES])
     for case in CASES:
         row = rows[case.name]
         assert row.status is Status.OK
@@ -55,7 +55,7 @@ def test_a_run_writes_rows_and_tables_and_is_not_repeated(
     assert table.count("| gcn | karate | real | full size | 0.4 |") == 2
 
     before = rows_of(tmp_path)
-    row_path(tmp_path / "smoke" / "rows", CASES[1].name).unlink()
+    row_path(tmp_path / "rows", CASES[1].name).unlink()
     assert run(tmp_path) == 0
     assert "1 cases to run, 1 done before" in capsys.readouterr().err
     assert rows_of(tmp_path)[CASES[0].name] == before[CASES[0].name]
@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_said_and_tried_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tmp_path, "--budget", "0") == 0
-    rows = load_rows(tmp_path / "smoke" / "rows", [case.name for case in CASES])
+    rows = load_rows(tmp_path / "rows", [case.name for case in CASES])
     assert {row.status for row in rows.values()} == {Status.SKIPPED_BUDGET}
     assert "skipped-budget: the budget of 0 s" in (tmp_path / "smoke" / "fig12.md").read_text()
     capsys.readouterr()
@@ -86,7 +86,7 @@ def test_a_row_of_other_versions_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(tmp_path, "--budget", "0")
-    path = row_path(tmp_path / "smoke" / "rows", CASES[0].name)
+    path = row_path(tmp_path / "rows", CASES[0].name)
     path.write_text(path.read_text().replace('"skipped-budget"', '"ok"'))
     capsys.readouterr()
     run(tmp_path, "--budget", "0")
@@ -105,6 +105,29 @@ def test_the_most_expendable_case_is_left_out_first() -> None:
     assert budget.choose(cases, [5, 1, 1], None) == set(cases)
     assert budget.choose(cases, [5, 1, 1], 6.5) == {cases[0], cases[2]}
     assert budget.choose(cases, [5, 1, 1], 5.0) == {cases[0]}
+
+
+def test_a_model_that_does_not_fit_into_memory_is_not_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = Autoencoder("x", 1 << 20, 512, 2, 0.5, Kind.REDUCED, "D 8")
+    case = Case(("fig12",), load, CONFIGS["sae"]["full"])
+    assert budget.shortage(case, None) == ""
+    assert budget.shortage(case, 1 << 40) == ""
+    monkeypatch.setattr(driver, "cases_of", lambda size, files, opt_in: [case])
+    monkeypatch.setattr(driver, "free_memory", lambda: 1 << 30)
+    assert run(tmp_path) == 0
+    (row,) = load_rows(tmp_path / "rows", [case.name]).values()
+    assert row.status is Status.SKIPPED_BUDGET
+    assert row.reason == "needs about 24 GiB of memory, 1 are free"
+
+
+def test_mag_fully_fused_at_full_size_is_run_on_request_only() -> None:
+    usual, every = (
+        {case.name for case in cases_of("paper", opt_in=opt_in)} for opt_in in (False, True)
+    )
+    assert usual < every
+    assert all("mag-like" in name and "full" in name for name in every - usual)
 
 
 def test_a_wrong_word_is_an_error_of_one_line(

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from fuseflow.fusion import FuseOptions, fuse
+from fuseflow.ir.schedule_parse import parse_schedule
+from fuseflow.models.graph_inputs import GraphInputs
+from fuseflow.models.graphs import graph_from_pairs
+from fuseflow.sim import simulate
 from tools.figures import workloads
 from tools.figures.cases import Case
 from tools.figures.configs import CONFIGS
@@ -22,3 +30,20 @@ def test_a_grown_graph_is_that_of_a_direct_import(monkeypatch: pytest.MonkeyPatc
         row = runner.run(case)
         assert (row.status, row.kernels, row.tokens) == ("ok", expected.kernels, expected.tokens)
         assert (row.flops, row.bytes, row.digest) == (expected.flops, expected.bytes, row.digest)
+
+
+@pytest.mark.parametrize("model", ["gcn", "graphsage"])
+def test_nodes_without_edges_have_right_results(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A compressed matrix does not store them, but biases and a softmax reach them."""
+    rows, columns = np.array([1, 1, 4, 6]), np.array([2, 4, 1, 2])
+    graph = graph_from_pairs("sparse", 8, rows, columns)
+    features = np.random.default_rng(0).standard_normal((8, 5)).astype(np.float32)
+    inputs = GraphInputs(graph, features, 3)
+    monkeypatch.setattr(workloads, "load_graph", lambda spec, files: inputs)
+    load = GraphNetwork(model, replace(GRAPHS["karate"], classes=3))
+    graph_of_model = load.load({}).graph
+    for config in CONFIGS[model].values():
+        program = fuse(graph_of_model, FuseOptions(schedule=parse_schedule(config.schedule)))
+        assert simulate(program, check=True).check.passed, config.name

@@ -38,6 +38,8 @@ FIGURES = (
 # Channel tokens per token of a stage, from the design of the product kernels.
 _TOKENS_PER_STAGE_TOKEN = 8
 
+# How expendable a case is that takes hours at full size.
+_HOURS = 9
 _PRESETS = ("unfused", "partial", "full")
 # As the artifact's generators draw weights, as its scripts ask, and as the paper reads.
 _DENSITIES = (0.4, 0.5, 1.0)
@@ -122,10 +124,11 @@ class Case:
         return " / ".join([*parts, *["orders"] * self.counts_orders])
 
 
-def cases_of(size: str, files: Collection[str] = ()) -> list[Case]:
+def cases_of(size: str, files: Collection[str] = (), *, opt_in: bool = False) -> list[Case]:
     """Return all cases of a size, those of one workload next to each other.
 
-    Of the real graphs named in `files` there is an archive; others have a stand-in.
+    Of the real graphs named in `files` there is an archive; others have a stand-in. Cases that
+    take hours, MAG fully fused at full size, are there on request.
     """
     groups = (
         _graph_networks(size, files),
@@ -136,6 +139,8 @@ def cases_of(size: str, files: Collection[str] = ()) -> list[Case]:
         _orders(),
     )
     cases = list(itertools.chain(*groups))
+    if size == "paper" and not opt_in:
+        cases = [case for case in cases if case.expendable < _HOURS]
     names = [case.name for case in cases]
     if len(set(names)) != len(names):
         raise ValueError("two cases have one name")
@@ -174,7 +179,9 @@ def _network(workload: GraphNetwork, figures: tuple[str, ...]) -> Iterator[Case]
         configs["partial"] += ("fig4b",)
         configs |= dict.fromkeys(("CS-factored", "CS-global"), ("fig4b",))
     for name, wanted in configs.items():
-        expendable = 9 if is_mag and name == "full" else 7 if workload.model == "graphsage" else 0
+        expendable = (
+            _HOURS if is_mag and name == "full" else 7 if workload.model == "graphsage" else 0
+        )
         shown = tuple(figure for figure in figures if figure in wanted)
         yield Case(shown, workload, CONFIGS[workload.model][name], expendable=expendable)
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The command: says how long it will take, runs what is missing, stores rows, writes tables.
 
-Rows go to OUT/SIZE/rows, one file per finished case; a run that was stopped goes on from there.
+Rows go to OUT/rows, one file per finished case, whatever its size; a run that was stopped goes on
+from there.
 Tables and plots are made from the stored rows alone. Progress goes to standard error.
 """
 
@@ -14,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tools.figures.budget import choose, predict
+from tools.figures.budget import choose, free_memory, predict, shortage
 from tools.figures.cases import FIGURES, SIZES, Case, cases_of
 from tools.figures.compile_tables import table_3, table_4
+from tools.figures.page import publish
 from tools.figures.plots import draw_plots, is_available
 from tools.figures.rows import Row, Status, load_rows, store_row
 from tools.figures.runner import Runner, blank_row, is_current
@@ -54,21 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the suite; return 1 if a result is wrong, else 0."""
     args = _parse(arguments)
     files = dict(args.graph)
-    every = cases_of(args.size, files)
+    every = cases_of(args.size, files, opt_in=args.opt_in)
     cases = [
         case
         for case in every
         if (not args.only or set(args.only) & set(case.figures)) and args.match in case.name
     ]
     folder: Path = args.out / args.size
-    rows = _current(folder / "rows", cases)
+    rows = _current(args.out / "rows", cases)
     done = [name for name, row in rows.items() if row.status not in _UNFINISHED]
     if args.fresh:
         done = []
     if not args.tables_only:
         todo = [case for case in cases if case.name not in done]
-        _run(todo, len(done), Runner(files, args.limit), folder / "rows", args.budget)
-    rows = _current(folder / "rows", every)
+        _run(todo, len(done), Runner(files, args.limit), args.out / "rows", args.budget)
+    rows = _current(args.out / "rows", every)
     found = list(rows.values())
     make_tables(found, folder)
     if is_available():
@@ -77,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say("no plots: matplotlib is not installed (pip install 'fuseflow[figures]')")
     wrong = [row.case for row in found if row.status is Status.MISMATCH]
     print(f"{len(rows)} of {len(every)} cases have a row; tables are in {folder}")
+    if args.publish:
+        print(f"published as {publish(found, args.size)}")
     for name in wrong:
         print(f"wrong: {name}: {rows[name].reason}", file=sys.stderr)
     return 1 if wrong else 0
@@ -113,8 +117,9 @@ def _run(
     chosen = choose(cases, seconds, budget)
     started = time.perf_counter()
     for position, case in enumerate(cases, 1):
-        if case not in chosen:
-            reason = f"the budget of {budget:g} s"
+        reason = "" if case in chosen else f"the budget of {budget:g} s"
+        reason = reason or shortage(case, free_memory())
+        if reason:
             row = replace(blank_row(case), status=Status.SKIPPED_BUDGET, reason=reason)
         else:
             row = runner.run(case)
@@ -150,8 +155,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--budget", type=float, metavar="SECONDS", help="leave out what does not fit, and say so"
     )
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="stop a case after that")
+    parser.add_argument(
+        "--opt-in", action="store_true", help="with what takes hours: MAG fully fused at full size"
+    )
     parser.add_argument("--fresh", action="store_true", help="run again what has a row already")
     parser.add_argument("--tables-only", action="store_true", help="only write the tables again")
+    parser.add_argument(
+        "--publish", action="store_true", help="keep the rows in docs, and write the page anew"
+    )
     return parser.parse_args(arguments)
 
 

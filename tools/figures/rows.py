@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["KernelRow", "Row", "Status", "load_rows", "row_path", "store_row"]
+__all__ = ["KernelRow", "Row", "Status", "load_rows", "row_from", "row_path", "store_row"]
 
 
 class Status(enum.StrEnum):
@@ -123,15 +123,20 @@ def load_rows(folder: Path, cases: Iterable[str]) -> dict[str, Row]:
     rows = {}
     for case in cases:
         with contextlib.suppress(FileNotFoundError, KeyError, TypeError, ValueError):
-            row = _row(json.loads(row_path(folder, case).read_text()))
+            row = row_from(json.loads(row_path(folder, case).read_text()))
             if row.case == case:
                 rows[case] = row
     return rows
 
 
-def _row(data: dict[str, Any]) -> Row:
+def row_from(data: dict[str, Any]) -> Row:
+    """Return the row that a JSON object holds; fields that it lacks have their defaults.
+
+    Raises:
+        KeyError, TypeError, ValueError: if it holds no row.
+    """
     data["status"] = Status(data["status"])
-    data["kernels"] = tuple(KernelRow(**each) for each in data["kernels"])
+    data["kernels"] = tuple(KernelRow(**each) for each in data.get("kernels", ()))
     for name in ("figures", "notes"):
-        data[name] = tuple(data[name])
+        data[name] = tuple(data.get(name, ()))
     return Row(**data)
