@@ -30,7 +30,7 @@ def table_3(rows: Sequence[Row]) -> Table:
                  f"{moved:g} %", "-")
             )  # fmt: skip
     columns = (
-        "model", "input", "kind", "scale", "fusion", "FLOPs", "bytes", "cycles", "paper FLOPs",
+        "model", "input", "kind", "scale", "fusion", "error in FLOPs", "in bytes", "in cycles", "paper FLOPs",
         "paper bytes", "status",
     )  # fmt: skip
     note = (

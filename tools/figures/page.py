@@ -153,8 +153,9 @@ def _shortened(row: Row) -> dict[str, object]:
     keeps_kernels = row.ratio is not None and row.ratio > _EXPLAINED and "fig18" not in row.figures
     found = dataclasses.asdict(row)
     if not keeps_kernels:
-        found["kernels"] = []
-    return {name: value for name, value in found.items() if value not in (None, "", [], ())}
+        found["kernels"] = ()
+    defaults = {field.name: field.default for field in dataclasses.fields(Row)}
+    return {name: value for name, value in found.items() if value != defaults[name]}
 
 
 def _narrowed(table: Table) -> Table:
