@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.figures.samples import a_row
 from tools.figures.cases import SIZES, cases_of
 from tools.figures.graphs import GRAPHS, Kind
-from tools.figures.rows import Row, Status
+from tools.figures.rows import KernelRow, Row, Status
 from tools.figures.speedups import figure_12, published, verdict
 from tools.figures.tables import Table, speedup, to_csv, to_markdown
 
@@ -45,6 +47,21 @@ def test_a_stand_in_only_has_a_direction(kind: Kind) -> None:
 def test_another_storage_of_features_only_has_a_direction() -> None:
     found = cells(figure_12(cora(Kind.REAL, "cora, X (D,C)", (160, 100))), 1)
     assert found["verdict"] == "same direction"
+
+
+def test_graphsage_as_shipped_is_summed_up_from_gcn() -> None:
+    unfused, partial = cora(Kind.REAL, "cora", (160, 100))
+    kernels = tuple(
+        KernelRow(name, "i", 1, cycles, cycles)
+        for name, cycles in (
+            ("k0_layer1.matmul", 70),
+            ("k1_layer1.linear.matmul", 50),
+            ("softmax", 9),
+        )
+    )
+    unfused = replace(unfused, kernels=kernels, nodes=3, features=9)
+    note = next(note for note in figure_12([unfused, partial]).notes if "as the artifact" in note)
+    assert "cora, d 0.4, accumulators free: 200 cycles, 2.00 times" in note
 
 
 def test_a_failed_row_has_a_line_and_no_speedup() -> None:

@@ -30,8 +30,8 @@ def table_3(rows: Sequence[Row]) -> Table:
                  f"{moved:g} %", "-")
             )  # fmt: skip
     columns = (
-        "model", "input", "kind", "scale", "fusion", "error in FLOPs", "in bytes", "in cycles", "paper FLOPs",
-        "paper bytes", "status",
+        "model", "input", "kind", "scale", "fusion", "error in FLOPs", "in bytes", "in cycles",
+        "paper FLOPs", "paper bytes", "status",
     )  # fmt: skip
     note = (
         "Absolute error relative to the simulation. The paper estimates from dimensions, "

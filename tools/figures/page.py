@@ -149,8 +149,10 @@ def make_page(kept: dict[str, list[Row]]) -> str:
 
 
 def _shortened(row: Row) -> dict[str, object]:
-    """Return what the page needs of a row: kernels only where they explain something."""
-    keeps_kernels = row.ratio is not None and row.ratio > _EXPLAINED and "fig18" not in row.figures
+    """Return what the page needs of a row: kernels only where they are looked at one by one."""
+    explains = row.ratio is not None and row.ratio > _EXPLAINED and "fig18" not in row.figures
+    stands_for_others = (row.model, row.config) == ("gcn", "unfused") and "fig12" in row.figures
+    keeps_kernels = explains or stands_for_others
     found = dataclasses.asdict(row)
     if not keeps_kernels:
         found["kernels"] = ()

@@ -14,7 +14,7 @@ from tools.figures.paper import (
     FIGURE_18_SPREAD,
 )
 from tools.figures.rows import Row, Status
-from tools.figures.tables import Table, number, of_figure, ratio, speedup, status
+from tools.figures.tables import Table, number, of_figure, over_floor, ratio, speedup, status
 
 __all__ = [
     "figure_4b",
@@ -183,7 +183,7 @@ def _labels(row: Row) -> tuple[str, ...]:
 
 
 def _cycles(row: Row) -> tuple[str, ...]:
-    return number(row.cycles), number(row.floor), ratio(row.ratio)
+    return number(row.cycles), number(row.floor), over_floor(row)
 
 
 def _base(rows: Sequence[Row], name: str | None = None) -> Row | None:

@@ -14,6 +14,7 @@ __all__ = [
     "Table",
     "number",
     "of_figure",
+    "over_floor",
     "ratio",
     "speedup",
     "status",
@@ -48,6 +49,11 @@ def ratio(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def over_floor(row: Row) -> str:
+    """Write cycles over the floor with three decimals, nothing where cycles do not count."""
+    return "-" if row.ratio is None else f"{row.ratio:.3f}"
 
 
 def speedup(row: Row, base: Row | None) -> float | None:
