@@ -19,6 +19,9 @@ __all__ = [
     "Deadlock",
     "FunctionFlops",
     "KernelStats",
+    "LatencyBucket",
+    "MemoryChannelStats",
+    "MemoryClientStats",
     "MemoryStats",
     "NodeStats",
     "SimulationReport",
@@ -33,11 +36,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class TokenCounts:
-    """Tokens of a stream by kind; `stops` includes marked ones; `done` tokens are not counted."""
+    """Tokens of a stream by kind; `done` tokens are not counted.
+
+    `stops` includes `marked` ones, which close an empty list above the innermost level.
+    """
 
     values: int = 0
     missing: int = 0
     stops: int = 0
+    marked: int = 0
 
     @property
     def total(self) -> int:
@@ -113,12 +120,57 @@ class TensorTraffic:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryChannelStats:
+    """One channel of a memory; the figures are those of `MemoryStats`."""
+
+    id: int
+    reads: int
+    writes: int
+    row_hits: int = 0
+    row_opens: int = 0
+    row_conflicts: int = 0
+    bus_busy: int = 0
+    refreshes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyBucket:
+    """Requests that took `cycles` to less than twice that to be answered, a power of two."""
+
+    cycles: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryClientStats:
+    """What a memory did for one array ("seg", "crd", "vals") of the node `id`.
+
+    `requests` are lines of a DRAM, vectors of the queue server; `window_full` are the cycles by
+    which lines were asked for late because too many were on their way.
+    """
+
+    id: int
+    array: str
+    tensor: str
+    write: bool
+    requests: int
+    words: int
+    window_full: int
+
+    @property
+    def words_per_request(self) -> float:
+        """Return how many words a request served: what coalescing saved."""
+        return self.words / self.requests if self.requests else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryStats:
     """What a memory model did in one kernel; absent if memory is ideal.
 
     `reads` and `writes` count requests: lines of a DRAM, words of the queue server.
     `transferred_bytes` is what they moved. Rows were open (hit), closed, or another one was open
-    (conflict). `bus_busy` sums the cycles in which a data bus was busy, over `channels`.
+    (conflict). `bus_busy` sums the cycles in which a data bus was busy, over `channels`. Latencies
+    are cycles from a request to its answer, of vectors for the queue server.
     """
 
     model: str
@@ -130,6 +182,34 @@ class MemoryStats:
     row_opens: int = 0
     row_conflicts: int = 0
     bus_busy: int = 0
+    refreshes: int = 0
+    answers: int = 0
+    latency_total: int = 0
+    latency_min: int = 0
+    latency_p50: int = 0
+    latency_p99: int = 0
+    latency_max: int = 0
+    last_response: int = 0
+    peak_bytes_per_cycle: float = 0.0
+    by_channel: tuple[MemoryChannelStats, ...] = ()
+    latencies: tuple[LatencyBucket, ...] = ()
+    clients: tuple[MemoryClientStats, ...] = ()
+
+    @property
+    def latency_mean(self) -> float:
+        """Return the mean latency of a request in cycles."""
+        return self.latency_total / self.answers if self.answers else 0.0
+
+    @property
+    def bytes_per_cycle(self) -> float:
+        """Return the bytes that were moved per cycle, until the last answer."""
+        return self.transferred_bytes / self.last_response if self.last_response else 0.0
+
+    @property
+    def share_of_peak(self) -> float:
+        """Return how busy the data buses were: bytes moved over those that can be moved."""
+        peak = self.peak_bytes_per_cycle
+        return self.bytes_per_cycle / peak if peak else 0.0
 
     @property
     def row_hit_rate(self) -> float:

@@ -21,6 +21,9 @@ RECORDS: Mapping[str, type] = {
     "stream": rp.StreamStats,
     "tokens": rp.TokenCounts,
     "memory": rp.MemoryStats,
+    "channel": rp.MemoryChannelStats,
+    "latency": rp.LatencyBucket,
+    "client": rp.MemoryClientStats,
     "critical": rp.CriticalResource,
     "function": rp.FunctionFlops,
     "tensor": rp.TensorTraffic,
@@ -73,6 +76,16 @@ def _traffic(record: str) -> tuple[Statistic, ...]:
     )
 
 
+def _rows(record: str) -> tuple[Statistic, ...]:
+    return (
+        _counter(record, "row_hits", "requests", "that found their row open"),
+        _counter(record, "row_opens", "requests", "that found their bank closed"),
+        _counter(record, "row_conflicts", "requests", "that found another row open"),
+        _counter(record, "bus_busy", "cycles", "in which a data bus moved data, of all channels"),
+        _counter(record, "refreshes", "refreshes", "of all rows of a channel"),
+    )
+
+
 STATISTICS: tuple[Statistic, ...] = (
     _counter("totals", "cycles", "cycles", "of all kernels, one after the other"),
     _counter("totals", "tokens", "tokens", "on all streams"),
@@ -97,6 +110,7 @@ STATISTICS: tuple[Statistic, ...] = (
     _counter("tokens", "values", "tokens", "coordinates, references or values"),
     _counter("tokens", "missing", "tokens", "missing elements"),
     _counter("tokens", "stops", "tokens", "ends of lists"),
+    _counter("tokens", "marked", "tokens", "of these, ends of empty lists above the innermost"),
     Statistic("stream", "capacity", "level", "tokens", "room of the channel; absent: unbounded"),
     _counter("stream", "stalled_producer", "cycles", "in which the producer waited for room"),
     Statistic(
@@ -115,11 +129,28 @@ STATISTICS: tuple[Statistic, ...] = (
     _counter("memory", "writes", "requests", "to write"),
     _counter("memory", "transferred_bytes", "bytes", "that all requests moved"),
     Statistic("memory", "channels", "level", "channels", "of the memory"),
-    _counter("memory", "row_hits", "requests", "that found their row open"),
-    _counter("memory", "row_opens", "requests", "that found their bank closed"),
-    _counter("memory", "row_conflicts", "requests", "that found another row open"),
+    *_rows("memory"),
     Statistic("memory", "row_hit_rate", "ratio", "1", "row hits over requests of a DRAM"),
-    _counter("memory", "bus_busy", "cycles", "in which a data bus moved data, over all channels"),
+    _counter("memory", "answers", "requests", "that were answered, whole vectors of words"),
+    _counter("memory", "latency_total", "cycles", "from all requests to their answers"),
+    Statistic("memory", "latency_min", "level", "cycles", "from a request to its answer, at least"),
+    Statistic("memory", "latency_p50", "level", "cycles", "bound of half of the latencies"),
+    Statistic("memory", "latency_p99", "level", "cycles", "bound of 99 of 100 latencies"),
+    Statistic("memory", "latency_max", "level", "cycles", "from a request to its answer, at most"),
+    Statistic("memory", "latency_mean", "ratio", "cycles", "from a request to its answer"),
+    Statistic("memory", "last_response", "level", "cycles", "when the last answer came"),
+    Statistic("memory", "bytes_per_cycle", "ratio", "bytes/cycle", "moved, until the last answer"),
+    Statistic("memory", "peak_bytes_per_cycle", "level", "bytes/cycle", "that channels can move"),
+    Statistic("memory", "share_of_peak", "ratio", "1", "bytes moved over those that can be moved"),
+    _counter("channel", "reads", "requests", "to read"),
+    _counter("channel", "writes", "requests", "to write"),
+    *_rows("channel"),
+    Statistic("latency", "cycles", "level", "cycles", "least of the bucket, half of the next one"),
+    _counter("latency", "requests", "requests", "with such a latency"),
+    _counter("client", "requests", "requests", "lines of a DRAM, vectors of the queue server"),
+    _counter("client", "words", "words", "read or written"),
+    Statistic("client", "words_per_request", "ratio", "words", "that a request served"),
+    _counter("client", "window_full", "cycles", "by which lines were late: many on their way"),
     _counter("critical", "busy", "cycles", "of the resource that worked most; of memory the mean"),
     _counter("function", "flops", "operations", "of one scalar function or reduction"),
     _counter("tensor", "read_bytes", "bytes", "read of one tensor"),
@@ -154,12 +185,22 @@ def _of_kernel(path: str, kernel: rp.KernelStats) -> Iterator[Figure]:
         place = f"{path}.critical.{kernel.critical.kind}.{kernel.critical.name}"
         yield from _of(place, "critical", kernel.critical)
     if kernel.memory is not None:
-        yield from _of(f"{path}.memory", "memory", kernel.memory)
+        yield from _of_memory(f"{path}.memory", kernel.memory)
     for node in kernel.nodes:
         yield from _of(f"{path}.node.{node.id}", "node", node)
     for stream in kernel.streams:
         yield from _of(f"{path}.stream.{stream.id}", "stream", stream)
         yield from _of(f"{path}.stream.{stream.id}.tokens", "tokens", stream.tokens)
+
+
+def _of_memory(path: str, memory: rp.MemoryStats) -> Iterator[Figure]:
+    yield from _of(path, "memory", memory)
+    for channel in memory.by_channel:
+        yield from _of(f"{path}.channel.{channel.id}", "channel", channel)
+    for bucket in memory.latencies:
+        yield from _of(f"{path}.latency.{bucket.cycles}", "latency", bucket)
+    for client in memory.clients:
+        yield from _of(f"{path}.client.{client.id}.{client.array}", "client", client)
 
 
 def _shares(path: str, record: rp.KernelStats | rp.Totals) -> Iterator[Figure]:

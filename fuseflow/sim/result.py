@@ -60,6 +60,8 @@ class UnitResult:
 class ChannelResult:
     """Tokens that were sent over one channel by kind (done not counted); all of it if recorded.
 
+    `marked` of the `stops` close an empty list above the innermost level.
+
     `waited` are the cycles in which its producer waited for room. `removals` i64[tokens], only of
     a watched run, are the cycles in which tokens were removed.
     """
@@ -70,6 +72,7 @@ class ChannelResult:
     waited: int = 0
     recorded: TokenStream | None = None
     removals: Ints | None = None
+    marked: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from fuseflow.ir.report import (
     Deadlock,
     FunctionFlops,
     KernelStats,
-    MemoryStats,
     NodeStats,
     StreamStats,
     SufficientCapacity,
@@ -26,11 +25,11 @@ from fuseflow.ir.report import (
     Totals,
 )
 from fuseflow.sim.machine import Channel, Machine, UnitKind
-from fuseflow.sim.memory.addresses import WORD_BYTES
+from fuseflow.sim.memory_statistics import memory_statistics
 from fuseflow.sim.occupancy import longest_list, peak_occupancy
 from fuseflow.sim.ports import input_names, output_names
 from fuseflow.sim.profiles import function_of
-from fuseflow.sim.result import Blocked, MachineResult
+from fuseflow.sim.result import Blocked, ChannelResult, MachineResult
 
 __all__ = ["deadlock_report", "kernel_statistics", "totals"]
 
@@ -38,7 +37,7 @@ __all__ = ["deadlock_report", "kernel_statistics", "totals"]
 def kernel_statistics(graph: DataflowGraph, machine: Machine, result: MachineResult) -> KernelStats:
     """Return the statistics of one kernel, nodes in the order of the graph."""
     counts = {
-        channel.stream: TokenCounts(figures.values, figures.missing, figures.stops)
+        channel.stream: _counts(figures)
         for channel, figures in zip(machine.channels, result.channels, strict=True)
         if channel.stream >= 0
     }
@@ -66,7 +65,7 @@ def kernel_statistics(graph: DataflowGraph, machine: Machine, result: MachineRes
         streams=streams,
         functions=sum_functions((node.fn, node.flops) for node in nodes),
         tensors=sum_tensors(_traffic(graph, nodes)),
-        memory=_memory(machine, result),
+        memory=memory_statistics(graph, machine, result),
         critical=_critical(machine, result, nodes),
     )
 
@@ -91,13 +90,17 @@ def _stream(
     return StreamStats(
         id=stream.id,
         kind=str(stream.kind),
-        tokens=TokenCounts(figures.values, figures.missing, figures.stops),
+        tokens=_counts(figures),
         capacity=machine.channels[place].capacity,
         stalled_producer=figures.waited,
         stalled_consumer=consumed.get(place),
         peak=peak,
         longest=longest,
     )
+
+
+def _counts(figures: ChannelResult) -> TokenCounts:
+    return TokenCounts(figures.values, figures.missing, figures.stops, figures.marked)
 
 
 def sum_functions(counts: Iterable[tuple[str, int]]) -> tuple[FunctionFlops, ...]:
@@ -127,25 +130,6 @@ def _traffic(graph: DataflowGraph, nodes: Iterable[NodeStats]) -> Iterator[Tenso
         name = getattr(node.attrs, "tensor", "")
         if name:
             yield TensorTraffic(name, figures.dram_read_bytes, figures.dram_write_bytes)
-
-
-def _memory(machine: Machine, result: MachineResult) -> MemoryStats | None:
-    figures, config = result.memory, machine.memory
-    if figures is None:
-        return None
-    is_dram = config.model == "hbm2"
-    return MemoryStats(
-        model=config.model,
-        reads=figures.total("reads"),
-        writes=figures.total("writes"),
-        transferred_bytes=(figures.total("reads") + figures.total("writes"))
-        * (config.hbm2.line_bytes if is_dram else WORD_BYTES),
-        channels=config.hbm2.channels if is_dram else config.comal_hbm.channels,
-        row_hits=figures.total("row_hits"),
-        row_opens=figures.total("row_opens"),
-        row_conflicts=figures.total("row_conflicts"),
-        bus_busy=figures.total("bus_busy"),
-    )
 
 
 def _critical(

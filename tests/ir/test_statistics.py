@@ -49,7 +49,22 @@ def test_figures_of_a_report_have_paths_of_their_own() -> None:
         (stream,),
         (rp.FunctionFlops("mul", 2),),
         (rp.TensorTraffic("A", 8, 0),),
-        rp.MemoryStats("hbm2", 3, 1, 256, 16, row_hits=1, row_opens=3),
+        rp.MemoryStats(
+            "hbm2",
+            3,
+            1,
+            256,
+            16,
+            row_hits=1,
+            row_opens=3,
+            answers=4,
+            latency_total=180,
+            last_response=8,
+            peak_bytes_per_cycle=256.0,
+            by_channel=(rp.MemoryChannelStats(2, 3, 1),),
+            latencies=(rp.LatencyBucket(32, 4),),
+            clients=(rp.MemoryClientStats(3, "vals", "A", False, 4, 60, 7),),
+        ),
         rp.CriticalResource("node", "n", 6),
     )
     report = rp.SimulationReport("m", HardwareConfig(), [kernel], rp.Totals(16, kernels=1))
@@ -58,6 +73,13 @@ def test_figures_of_a_report_have_paths_of_their_own() -> None:
     assert found["kernel.0.node.3.utilisation"] == 0.75
     assert found["kernel.0.bytes_per_cycle"] == 0.5
     assert found["kernel.0.memory.row_hit_rate"] == 0.25
+    assert found["kernel.0.memory.latency_mean"] == 45
+    assert found["kernel.0.memory.bytes_per_cycle"] == 32
+    assert found["kernel.0.memory.share_of_peak"] == 0.125
+    assert found["kernel.0.memory.channel.2.reads"] == 3
+    assert found["kernel.0.memory.latency.32.requests"] == 4
+    assert found["kernel.0.memory.client.3.vals.words_per_request"] == 15
+    assert found["kernel.0.memory.client.3.vals.window_full"] == 7
     assert found["kernel.0.stream.1.tokens.stops"] == 1
     assert found["kernel.0.function.mul.flops"] == 2
     assert found["kernel.0.critical.node.n.busy"] == 6

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fuseflow.sim.occupancy import longest_list, occupancy, peak_occupancy
-from fuseflow.sim.tokens import DONE, MISSING, Stop, TokenStream
+from fuseflow.sim.tokens import CTL_STOP, DONE, MISSING, Stop, TokenStream
 from fuseflow.sim.twin import run_twin
 from tests.sim import simulators
 from tests.sim.engine.machines import draw_machine
@@ -60,3 +60,16 @@ def test_watching_changes_nothing_and_both_simulators_see_the_same(
         for mine, theirs in zip(watched.channels, wanted.channels, strict=True):
             np.testing.assert_array_equal(mine.removals, theirs.removals)
         assert run(machine).elapsed == watched.elapsed
+
+
+@every_simulator
+def test_marked_stops_are_those_of_empty_lists_above_the_innermost(simulator: str) -> None:
+    run = simulators.load(simulator)
+    marked = 0
+    for seed in range(60, 72):
+        for channel in run(draw_machine(seed, None), record=True).channels:
+            assert channel.recorded is not None
+            ctl = channel.recorded.ctl
+            assert channel.marked == np.count_nonzero((ctl >= CTL_STOP) & (ctl & 0x38 != 0))
+            marked += channel.marked
+    assert marked > 0

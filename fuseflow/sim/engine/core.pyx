@@ -466,7 +466,7 @@ cdef class Core:
         if self.watch:
             removals = self._integers(c.record.removals, c.record.removed)
         return ChannelResult(c.values, c.missing, c.stops, c.waited, self._recorded(index),
-                             removals)
+                             removals, c.marked)
 
     cdef object _recorded(self, int32_t index):
         cdef Chan* c = &self.chans[index]

@@ -126,6 +126,7 @@ cdef struct Chan:
     int64_t values
     int64_t missing
     int64_t stops
+    int64_t marked  # of the stops
     int64_t done
     # Grammar.
     int32_t depth  # of the nested list, -1 unknown
@@ -355,6 +356,7 @@ cdef inline void put_ctl(Chan* c, uint8_t ctl, int64_t stamp) noexcept nogil:
         check_stop(c, ctl)
     if ctl & CTL_STOP:
         c.stops += 1
+        c.marked += (ctl & 0x38) != 0
     else:
         c.done += 1
     if e is NULL:

@@ -32,7 +32,7 @@ class Fifo:
         self._queue: deque[tuple[Token, int]] = deque()
         self._removals: deque[int] = deque()
         self._last_stamp = -channel.interval
-        self._counts = {"values": 0, "missing": 0, "stops": 0}
+        self._counts = {"values": 0, "missing": 0, "stops": 0, "marked": 0}
         self._record: list[tuple[Token, int]] | None = [] if record else None
         self._log: list[int] = []
         self._grammar = Grammar(channel.depth) if channel.depth >= 0 else None
@@ -108,6 +108,7 @@ class Fifo:
     def _count(self, token: Token) -> None:
         if isinstance(token, Stop):
             self._counts["stops"] += 1
+            self._counts["marked"] += token.e > 0
         elif token is MISSING:
             self._counts["missing"] += 1
         elif token is not DONE:

@@ -43,8 +43,8 @@ def assert_equal_results(machine: Machine, mine: MachineResult, wanted: MachineR
     for channel, a, b in zip(machine.channels, mine.channels, wanted.channels, strict=True):
         if a.recorded and b.recorded:
             assert_equal_streams(a.recorded, b.recorded, channel.name)
-        figures = (a.values, a.missing, a.stops), (b.values, b.missing, b.stops)
-        assert figures[0] == figures[1], channel.name
+        left, right = ((c.values, c.missing, c.stops, c.marked) for c in (a, b))
+        assert left == right, channel.name
     for unit, left, right in zip(machine.units, mine.units, wanted.units, strict=True):
         assert_equal_units(left, right, unit.name)
 
