@@ -16,9 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fuseflow.errors import ModelError
 from fuseflow.frontend.builder import OpBuilder
-from fuseflow.frontend.location import locate
 from fuseflow.frontend.ops import (
     MapAttrs,
     OpGraph,
@@ -29,7 +27,6 @@ from fuseflow.frontend.ops import (
     TensorOp,
 )
 from fuseflow.frontend.rewrite import rewrite
-from fuseflow.ir.einsum import Role
 
 __all__ = ["mask_before_softmax", "recognise_masks"]
 
@@ -43,9 +40,6 @@ def recognise_masks(graph: OpGraph) -> OpGraph:
     """Return the graph with `where` and masking additions spelled as `masked`.
 
     A fill that is a large negative number becomes -inf where only a softmax sees it.
-
-    Raises:
-        ModelError: I012 if a condition is computed from the inputs of the model.
     """
     consumers = graph.consumers()
 
@@ -112,13 +106,6 @@ def _feeds_only_softmax(name: str, graph: OpGraph, consumers: Mapping[str, list[
 
 def _spell_where(b: OpBuilder, inputs: tuple[str, ...], only_softmax: bool) -> str:
     condition, a, other = (b.graph.values[name] for name in inputs)
-    if condition.role is Role.INTERMEDIATE:
-        raise ModelError(
-            "I012 computed-condition",
-            "the condition of a choice is computed from inputs, so its pattern is not known",
-            where=locate(b.source),
-            fix="make the condition a buffer, or bind the input it comes from",
-        )
     fill = _splat(other)
     if fill is not None:
         return _masked(b, condition.name, a.name, fill, only_softmax)

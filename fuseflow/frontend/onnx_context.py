@@ -84,13 +84,13 @@ class RuleContext:
         """Tell whether a node or an output reads `name`."""
         return name in self.live.outputs or any(name in node.inputs for node in self.live.nodes)
 
-    def require_float(self) -> None:
-        """Refuse a node that computes in another type than float32."""
+    def require_number(self) -> None:
+        """Refuse a node that computes in another type than float32; conditions are numbers too."""
         from onnx import TensorProto
 
         for name in filter(None, self.node.outputs):
             element = self.live.types[name].tensor_type.elem_type
-            if element != TensorProto.FLOAT:
+            if element not in (TensorProto.FLOAT, TensorProto.BOOL):
                 kind = TensorProto.DataType.Name(element).lower()
                 raise self.error(f'"{name}" is {kind}, not float32', fix="export in float32")
 

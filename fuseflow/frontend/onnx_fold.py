@@ -133,17 +133,24 @@ class Folder:
             self._evaluate(proto)
         elif proto.op_type in SHAPE_OF:
             self._take_shape(proto)
-        elif proto.op_type in COPIES:
-            self._require_copy(proto)
+        elif proto.op_type in COPIES and self._is_copy(proto):
             self._alias[proto.output[0]] = names[0]
         else:
             self._keep(proto, origin)
 
-    def _require_copy(self, proto: onnx.NodeProto) -> None:
-        """Refuse a node that may change its operand and does."""
+    def _is_copy(self, proto: onnx.NodeProto) -> bool:
+        """Tell whether a node hands on its operand as it is; refuse one that changes it.
+
+        A condition that becomes a number keeps its node, since others want operands of its type.
+        """
+        from onnx import TensorProto
+
         if proto.op_type in ("Cast", "CastLike"):
             before, after = self._type(proto.input[0]), self._infer(proto)[proto.output[0]]
-            if before.tensor_type.elem_type != after.tensor_type.elem_type:
+            kinds = before.tensor_type.elem_type, after.tensor_type.elem_type
+            if kinds == (TensorProto.BOOL, TensorProto.FLOAT):
+                return False
+            if kinds[0] != kinds[1]:
                 message = "a computed value must stay float32"
                 raise self._error("I002 unsupported-form", proto, message, "export in float32")
         if proto.op_type == "Dropout" and len(proto.input) > 2:
@@ -151,6 +158,7 @@ class Folder:
             if training.any():
                 message = "it drops values at random"
                 raise self._error("I002 unsupported-form", proto, message, "export in eval mode")
+        return True
 
     def _keep(self, proto: onnx.NodeProto, origin: Origin) -> None:
         self.live.types.update(self._infer(proto))
@@ -260,7 +268,12 @@ class Folder:
                 opset_imports=list(self._model.proto.opset_import),
                 ir_version=self._model.proto.ir_version,
             )
-        except (onnx.shape_inference.InferenceError, onnx.defs.SchemaError, RuntimeError) as error:
+        except (
+            onnx.checker.ValidationError,
+            onnx.shape_inference.InferenceError,
+            onnx.defs.SchemaError,
+            RuntimeError,
+        ) as error:
             raise self._error("I215 onnx-check", proto, first_line(error)) from error
 
     def _type(self, name: str) -> onnx.TypeProto:

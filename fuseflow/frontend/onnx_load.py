@@ -68,6 +68,7 @@ def load_onnx(path: Path) -> OnnxFile:
     proto = _parse(path)
     opset = _check_versions(path, proto)
     _refuse_uneven_splits(path, proto)
+    _refuse_unknown_ranks(path, proto)
     model = OnnxFile(path, proto, opset, layouts=_stated_layouts(proto.graph))
     _take_constants(model)
     model.proto = _inline_functions(model)
@@ -153,6 +154,14 @@ def _refuse_uneven_splits(path: Path, proto: onnx.ModelProto) -> None:
         if node.op_type == "Split" and claimed and claimed[0] != len(node.output):
             message = f"Split has {len(node.output)} outputs and claims {claimed[0]}"
             raise refuse(path, "I215 onnx-check", message, node=node.name or None)
+
+
+def _refuse_unknown_ranks(path: Path, proto: onnx.ModelProto) -> None:
+    for value in proto.graph.input:
+        if value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape"):
+            message = "the input declares no shape, as exporters write sparse tensors"
+            fix = "export with a dense tensor in its place, and say in a sidecar how it is stored"
+            raise refuse(path, "I207 input-type", message, node=value.name, fix=fix)
 
 
 def _stated_layouts(graph: onnx.GraphProto) -> dict[str, str]:

@@ -144,7 +144,7 @@ def _translate(context: RuleContext) -> None:
         context.node = node
         if node.op not in RULES:
             raise context.error("is supported only as a guard against NaN behind a softmax")
-        context.require_float()
+        context.require_number()
         context.builder.sources = tuple(origin.loc for origin in node.origins)
         context.results(RULES[node.op](context))
     context.builder.sources = ()

@@ -8,12 +8,13 @@ attribute or an operand, never for a version. Shape operators are in `onnx_shape
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial, reduce
 
-from fuseflow.frontend import spellings
+from fuseflow.frontend import activations, spellings
 from fuseflow.frontend.onnx_attention import attention
 from fuseflow.frontend.onnx_context import Rule, RuleContext
+from fuseflow.frontend.onnx_functions import FUNCTION_RULES
 from fuseflow.frontend.onnx_messages import MESSAGE_RULES
 from fuseflow.frontend.onnx_shape_rules import SHAPE_RULES
 
@@ -98,10 +99,6 @@ def _swish(c: RuleContext) -> str:
 
 
 def _where(c: RuleContext) -> str:
-    if c.known(0) is None:
-        raise c.error(
-            "its condition depends on computed values", fix="make it a constant or an input"
-        )
     return c.builder.where(c.value(0), c.value(1), c.value(2))
 
 
@@ -167,9 +164,15 @@ def _norm_axes(c: RuleContext) -> tuple[int, ...]:
     return tuple(range(c.node.attrs["axis"] % rank, rank))
 
 
-def _require_one_output(c: RuleContext) -> None:
-    if any(c.is_used(name) for name in c.node.outputs[1:]):
-        raise c.error("only its first output is supported")
+def _reduce_logarithms(c: RuleContext) -> str:
+    x = c.value(0)
+    axes = _axes(c) or range(len(c.builder.shape(x)))
+    keepdim = bool(c.node.attrs["keepdims"])
+    return activations.log_sum_exp(c.builder, x, tuple(axes), keepdim=keepdim)
+
+
+def _reduce_magnitudes(c: RuleContext) -> str:
+    return _reduce_value(c, "add", c.builder.map("abs", c.value(0)))
 
 
 def _reduce(op: str, c: RuleContext) -> str:
@@ -184,9 +187,13 @@ def _reduce_norm(c: RuleContext) -> str:
     return c.builder.map("sqrt", _reduce_squares(c))
 
 
-def _reduce_value(c: RuleContext, op: str, x: str) -> str:
+def _axes(c: RuleContext) -> Sequence[int]:
     given = c.known(1) if c.node.input(1) else None
-    axes = c.node.attrs.get("axes", ()) if given is None else given.reshape(-1).tolist()
+    return c.node.attrs.get("axes", ()) if given is None else given.reshape(-1).tolist()
+
+
+def _reduce_value(c: RuleContext, op: str, x: str) -> str:
+    axes = _axes(c)
     if not len(axes) and c.node.attrs.get("noop_with_empty_axes"):
         return x
     return c.builder.reduce(op, x, axes, keepdim=bool(c.node.attrs["keepdims"]))
@@ -222,6 +229,7 @@ RULES: Mapping[str, Rule] = {
     **{op: partial(_binary, fn) for op, fn in _BINARY.items()},
     **{op: partial(_variadic, fn) for op, fn in _VARIADIC.items()},
     **{op: partial(_reduce, fn) for op, fn in _REDUCE.items()},
+    **FUNCTION_RULES,
     **MESSAGE_RULES,
     **SHAPE_RULES,
     "Attention": attention,
@@ -237,7 +245,9 @@ RULES: Mapping[str, Rule] = {
     "PRelu": _prelu,
     "Pow": _pow,
     "RMSNormalization": _rms_norm,
+    "ReduceL1": _reduce_magnitudes,
     "ReduceL2": _reduce_norm,
+    "ReduceLogSumExp": _reduce_logarithms,
     "ReduceSumSquare": _reduce_squares,
     "Softmax": _softmax,
     "Swish": _swish,

@@ -2,12 +2,15 @@
 """Looks into a file of `torch.export.save` before torch does, and refuses what is not plain data.
 
 torch's loader runs code that such a file holds: pickled tensors and objects, compiled libraries,
-and symbolic sizes, which are Python expressions. An ordinary export has none of them.
+guards on sizes, and formulas of sizes. An ordinary export has none of them but formulas, which are
+read here first.
 """
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,7 +27,36 @@ _LIMIT_TENSOR = 2**31
 _CODE = ("custom_obj", "opaque_obj")
 _LIBRARIES = "aotinductor"
 _CONFIGS = ("_weights_config.json", "_constants_config.json")
-_SYMBOL = "as_expr"
+_FORMULA, _GUARDS = "as_expr", "guards_code"
+_LIMIT_FORMULA = 4096
+_DATA_SYMBOL = re.compile(r"u\d+")
+_OPEN_INPUT = re.compile(r"Symbol\('s\d+'")
+_FUNCTIONS = frozenset(
+    [
+        "Add",
+        "And",
+        "CeilDiv",
+        "CleanDiv",
+        "Eq",
+        "Equality",
+        "FloorDiv",
+        "GreaterThan",
+        "Integer",
+        "LessThan",
+        "Max",
+        "Min",
+        "Mod",
+        "Mul",
+        "Ne",
+        "Not",
+        "Or",
+        "PythonMod",
+        "StrictGreaterThan",
+        "StrictLessThan",
+        "Symbol",
+        "Unequality",
+    ]
+)
 
 
 def check_archive(path: Path) -> None:
@@ -73,22 +105,54 @@ def _check_payloads(path: Path, content: Any) -> None:
 
 
 def _check_program(path: Path, content: Any) -> None:
-    if any(key == _SYMBOL for key in _keys(content)):
-        raise ModelError(
-            "I015 dynamic-shape",
-            "the program was exported with dimensions that are not fixed",
-            where=Location(file=str(path)),
-            fix="export without dynamic_shapes, at the sizes that are to be simulated",
-        )
+    """Check what torch would evaluate as Python: guards on sizes, and formulas of sizes.
+
+    An extent that depends on data, such as how many edges are loops, is the formula of a symbol
+    that starts with u; those of inputs start with s.
+    """
+    for key, value in _items(content):
+        is_formula = key == _FORMULA and isinstance(value, dict)
+        text = str(value.get("expr_str", "")) if is_formula else ""
+        if (key == _GUARDS and value) or (is_formula and _OPEN_INPUT.search(text)):
+            raise ModelError(
+                "I015 dynamic-shape",
+                "the program was exported with dimensions that are not fixed",
+                where=Location(file=str(path)),
+                fix="export without dynamic_shapes, at the sizes that are to be simulated",
+            )
+        if key == _FORMULA and not (is_formula and _is_plain(text)):
+            raise _refuse(path, f"holds a size that is no plain formula, {str(value)[:80]}")
 
 
-def _keys(content: Any) -> Iterator[str]:
-    """Yield all keys of nested mappings and lists."""
+def _is_plain(text: str) -> bool:
+    """True if a formula is made of numbers, symbols and functions of SymPy that are known."""
+    if len(text) > _LIMIT_FORMULA:
+        return False
+    try:
+        tree = ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, MemoryError):
+        return False
+    return all(_is_plain_part(part) for part in ast.walk(tree.body))
+
+
+def _is_plain_part(part: ast.AST) -> bool:
+    if isinstance(part, ast.Call):
+        return isinstance(part.func, ast.Name)
+    if isinstance(part, ast.Name):
+        return part.id in _FUNCTIONS
+    if isinstance(part, ast.Constant):
+        is_symbol = isinstance(part.value, str) and _DATA_SYMBOL.fullmatch(part.value)
+        return bool(is_symbol) or isinstance(part.value, bool | int)
+    return isinstance(part, ast.Load | ast.keyword | ast.UnaryOp | ast.USub)
+
+
+def _items(content: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield all keys of nested mappings and lists with their values."""
     open_parts = [content]
     while open_parts:
         part = open_parts.pop()
         if isinstance(part, dict):
-            yield from part
+            yield from part.items()
             open_parts.extend(part.values())
         elif isinstance(part, list):
             open_parts.extend(part)

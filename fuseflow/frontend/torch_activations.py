@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """ATen functions that have no scalar function of their own, spelled with several.
 
-The parts of each carry one composite name. Where torch guards against overflow, so does the
-spelling.
+The parts of each carry one composite name. What ONNX has too is in `activations`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from fuseflow.frontend import spellings
+from fuseflow.frontend import activations, comparisons, spellings
 from fuseflow.frontend.builder import OpBuilder
 from fuseflow.frontend.torch_args import Call, Rule
 
@@ -29,61 +28,33 @@ def _composite(spell: Callable[[Call], str]) -> Rule:
     return rule
 
 
-def _hardsigmoid(call: Call) -> str:
-    b = call.builder
-    shifted = spellings.scalar(b, "add", call.tensor("self"), 3.0)
-    bounded = spellings.scalar(b, "min", b.map("relu", shifted), 6.0)
-    return spellings.scalar(b, "div", bounded, 6.0)
-
-
-def _hardswish(call: Call) -> str:
-    return call.builder.map("mul", call.tensor("self"), _hardsigmoid(call))
-
-
-def _softplus_of(b: OpBuilder, x: str) -> str:
-    """Spell log(1 + exp(x)) as max(x, 0) + log(1 + exp(-|x|)), which cannot overflow."""
-    small = b.map("exp", b.map("neg", b.map("abs", x)))
-    rest = b.map("log", spellings.scalar(b, "add", small, 1.0))
-    return b.map("add", b.map("relu", x), rest)
-
-
 def _softplus(call: Call) -> str:
     b, beta = call.builder, float(call.get("beta", 1))
     scaled = spellings.scalar(b, "mul", call.tensor("self"), beta)
-    return spellings.scalar(b, "div", _softplus_of(b, scaled), beta)
+    return spellings.scalar(b, "div", activations.softplus(b, scaled), beta)
 
 
 def _log_sigmoid(call: Call) -> str:
     b = call.builder
-    return b.map("neg", _softplus_of(b, b.map("neg", call.tensor("self"))))
-
-
-def _mish(call: Call) -> str:
-    b, x = call.builder, call.tensor("self")
-    return b.map("mul", x, b.map("tanh", _softplus_of(b, x)))
-
-
-def _elu_of(b: OpBuilder, x: str, alpha: float, divisor: float = 1.0) -> str:
-    """Spell max(x, 0) + alpha * (exp(min(x, 0) / divisor) - 1)."""
-    negative = spellings.scalar(b, "div", spellings.scalar(b, "min", x, 0.0), divisor)
-    below = spellings.scalar(b, "sub", b.map("exp", negative), 1.0)
-    return b.map("add", b.map("relu", x), spellings.scalar(b, "mul", below, alpha))
+    return b.map("neg", activations.softplus(b, b.map("neg", call.tensor("self"))))
 
 
 def _elu(call: Call) -> str:
     call.require("scale", (None, 1))
     call.require("input_scale", (None, 1))
-    return _elu_of(call.builder, call.tensor("self"), float(call.get("alpha", 1)))
+    return activations.elu(call.builder, call.tensor("self"), float(call.get("alpha", 1)))
 
 
 def _celu(call: Call) -> str:
-    alpha = float(call.get("alpha", 1))
-    return _elu_of(call.builder, call.tensor("self"), alpha, alpha)
+    return activations.celu(call.builder, call.tensor("self"), float(call.get("alpha", 1)))
 
 
 def _selu(call: Call) -> str:
-    b = call.builder
-    return spellings.scalar(b, "mul", _elu_of(b, call.tensor("self"), SELU_ALPHA), SELU_SCALE)
+    return activations.selu(call.builder, call.tensor("self"), SELU_ALPHA, SELU_SCALE)
+
+
+def _of_self(spell: Callable[[OpBuilder, str], str]) -> Rule:
+    return lambda call: spell(call.builder, call.tensor("self"))
 
 
 def _prelu(call: Call) -> str:
@@ -117,12 +88,8 @@ def _log2(call: Call) -> str:
 
 
 def _logsumexp(call: Call) -> str:
-    b, x, dims = call.builder, call.tensor("self"), call.dims()
     keepdim = bool(call.get("keepdim", False))
-    maximum = b.reduce("max", x, dims, keepdim=True)
-    shifted = b.map("exp", b.map("sub", x, maximum))
-    total = b.map("log", b.reduce("add", shifted, dims, keepdim=keepdim))
-    return b.map("add", total, maximum if keepdim else b.reduce("max", maximum, dims))
+    return activations.log_sum_exp(call.builder, call.tensor("self"), call.dims(), keepdim=keepdim)
 
 
 def _vector_norm(call: Call) -> str:
@@ -157,26 +124,29 @@ def _deviation(call: Call) -> str:
 
 
 ACTIVATION_RULES: Mapping[str, Rule] = {
-    name: _composite(spell)
-    for name, spell in (
-        ("_prelu_kernel", _prelu),
-        ("celu", _celu),
-        ("elu", _elu),
-        ("expm1", _expm1),
-        ("glu", _glu),
-        ("hardsigmoid", _hardsigmoid),
-        ("hardswish", _hardswish),
-        ("linalg_vector_norm", _vector_norm),
-        ("log1p", _log1p),
-        ("log2", _log2),
-        ("log_sigmoid", _log_sigmoid),
-        ("logsumexp", _logsumexp),
-        ("mish", _mish),
-        ("norm", _vector_norm),
-        ("prelu", _prelu),
-        ("selu", _selu),
-        ("softplus", _softplus),
-        ("std", _deviation),
-        ("var", _variance),
-    )
+    **{
+        name: _composite(spell)
+        for name, spell in (
+            ("_prelu_kernel", _prelu),
+            ("expm1", _expm1),
+            ("glu", _glu),
+            ("linalg_vector_norm", _vector_norm),
+            ("log1p", _log1p),
+            ("log2", _log2),
+            ("log_sigmoid", _log_sigmoid),
+            ("norm", _vector_norm),
+            ("prelu", _prelu),
+            ("softplus", _softplus),
+            ("std", _deviation),
+            ("var", _variance),
+        )
+    },
+    "celu": _celu,
+    "elu": _elu,
+    "hardsigmoid": _of_self(activations.hard_sigmoid),
+    "hardswish": _of_self(activations.hard_swish),
+    "logsumexp": _logsumexp,
+    "mish": _of_self(activations.mish),
+    "selu": _selu,
+    "sign": _of_self(comparisons.sign),
 }

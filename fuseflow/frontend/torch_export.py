@@ -35,6 +35,7 @@ __all__ = [
     "export_program",
     "first_line",
     "frozen_copy",
+    "functional_program",
     "layout_of",
     "quiet",
     "run_eager",
@@ -121,6 +122,8 @@ def export_program(
             return _attempt_export(module, *inputs)
         except Exception as error:
             last = error
+    if has_sparse_input:
+        raise _sparse_input_error(first) from first
     raise _export_error(last) from last
 
 
@@ -141,10 +144,10 @@ def _attempt_export(
 
     with torch.no_grad(), quiet():
         program: ExportedProgram = torch.export.export(module, args, kwargs, strict=False)
-        return decompose_unsupported(_functional(program))
+        return decompose_unsupported(functional_program(program))
 
 
-def _functional(program: ExportedProgram) -> ExportedProgram:
+def functional_program(program: ExportedProgram) -> ExportedProgram:
     """Return a program without operators that write into their operands.
 
     torch cannot trace some sparse operators a second time; a graph that has them is taken as it is.
@@ -191,6 +194,18 @@ def _export_error(error: Exception) -> ModelError:
     )
     fix = "build sparse tensors outside of forward, as inputs or buffers" if in_forward else None
     return ModelError("I004 export-failed", message, where=where, fix=fix)
+
+
+def _sparse_input_error(error: Exception) -> ModelError:
+    """Return the error for a model that computes with the lists inside of a sparse input."""
+    return ModelError(
+        "I003 data-dependent",
+        "what forward does with a sparse input depends on which of its entries are stored, which "
+        f"torch cannot export: {first_line(error)}",
+        where=_user_place(error),
+        fix="do it outside of forward (GCNConv: normalise the matrix before, and normalize=False), "
+        "or pass a list of edges",
+    )
 
 
 def _user_place(error: BaseException) -> Location | None:

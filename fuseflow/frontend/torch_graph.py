@@ -20,10 +20,12 @@ import numpy.typing as npt
 
 from fuseflow.errors import Finding, Location, ModelError
 from fuseflow.frontend.builder import OpBuilder
+from fuseflow.frontend.comparisons import COMPARISONS
 from fuseflow.frontend.edges import is_edge_weight
 from fuseflow.frontend.location import unsupported
 from fuseflow.frontend.ops import OpGraph, OpValue
 from fuseflow.frontend.torch_args import Call, Result
+from fuseflow.frontend.torch_conditions import CONDITION_RULES
 from fuseflow.frontend.torch_export import layout_of
 from fuseflow.frontend.torch_extents import Extents
 from fuseflow.frontend.torch_flex import FlexCall, is_flex_attention
@@ -31,7 +33,7 @@ from fuseflow.frontend.torch_inputs import InputRecord
 from fuseflow.frontend.torch_messages import DATA_OF
 from fuseflow.frontend.torch_partial import values_at
 from fuseflow.frontend.torch_rules import RULES
-from fuseflow.frontend.torch_shapes import VIEWS
+from fuseflow.frontend.torch_shapes import SHAPE_RULES, VIEWS
 from fuseflow.frontend.torch_source import source_of
 from fuseflow.frontend.torch_values import (
     FROM_SHAPE,
@@ -307,7 +309,7 @@ class _Reader:
         rule = RULES.get(operator_name(node.target))
         if rule is None:
             return self._refuse(node)
-        if not _first(node.meta["val"]).dtype.is_floating_point:
+        if not _is_number(node, arguments):
             return self._refuse(node, "integers or booleans computed from an input")
         try:
             result = rule(self._call(node, arguments))
@@ -387,6 +389,20 @@ class _Reader:
         what = f"{source.op} ({reason})" if reason else source.op
         self._refused.setdefault(what, []).append(source)
         return Unknown()
+
+
+def _is_number(node: Node, arguments: Mapping[str, Any]) -> bool:
+    """True if a result is a float, or a condition that is kept as 0 or 1."""
+    import torch
+
+    dtype, name = _first(node.meta["val"]).dtype, operator_name(node.target)
+    operands = [part for part in leaves(arguments) if isinstance(part, Computed)]
+    from_conditions = all(part.dtype == torch.bool for part in operands)
+    if dtype == torch.bool:
+        if name in COMPARISONS:
+            return True
+        return from_conditions and (name in CONDITION_RULES or name in SHAPE_RULES)
+    return bool(dtype.is_floating_point)
 
 
 def _is_bound(part: Any) -> bool:

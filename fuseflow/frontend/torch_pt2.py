@@ -22,7 +22,7 @@ from fuseflow.frontend.operands import Operand, random_operand
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.frontend.pt2_archive import check_archive
 from fuseflow.frontend.torch_decompose import decompose_unsupported
-from fuseflow.frontend.torch_export import first_line, quiet, run_eager
+from fuseflow.frontend.torch_export import first_line, functional_program, quiet, run_eager
 from fuseflow.frontend.torch_graph import read_program
 from fuseflow.frontend.torch_inputs import InputRecord, bind_tensor
 from fuseflow.ir.einsum import EinsumGraph
@@ -52,7 +52,7 @@ def import_pt2(
     check_archive(path)
     program = _load(path)
     with quiet():
-        functional = decompose_unsupported(program.run_decompositions({}))
+        functional = decompose_unsupported(functional_program(program))
     records = _records(functional, _examples(program), options, path)
     data = [record.data for record in records]
     references = []

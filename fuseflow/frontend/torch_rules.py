@@ -16,6 +16,7 @@ from fuseflow.frontend import spellings
 from fuseflow.frontend.ops import OpValue
 from fuseflow.frontend.torch_activations import ACTIVATION_RULES
 from fuseflow.frontend.torch_args import Call, Rule
+from fuseflow.frontend.torch_conditions import CONDITION_RULES
 from fuseflow.frontend.torch_messages import MESSAGE_RULES
 from fuseflow.frontend.torch_shapes import SHAPE_RULES
 from fuseflow.frontend.torch_sparse import SPARSE_RULES
@@ -229,11 +230,6 @@ def _matmul(first: str, second: str) -> Rule:
     return rule
 
 
-def _sparse_mm(call: Call) -> str:
-    call.require("reduce", (None, "sum"))
-    return spellings.matmul(call.builder, call.tensor("sparse"), call.tensor("dense"))
-
-
 def _linear(call: Call) -> str:
     operands = call.tensor("input"), call.tensor("weight"), call.maybe("bias")
     return spellings.linear(call.builder, *operands)
@@ -325,6 +321,7 @@ def _triangle(keep: Callable[..., Any]) -> Rule:
 RULES: Mapping[str, Rule] = {
     **SHAPE_RULES,
     **ACTIVATION_RULES,
+    **CONDITION_RULES,
     **MESSAGE_RULES,
     **SPARSE_RULES,
     **{name: _unary(fn) for name, fn in UNARY.items()},
@@ -332,7 +329,6 @@ RULES: Mapping[str, Rule] = {
     "_native_batch_norm_legit_no_training": lambda call: (_batch_norm(call),),
     "_softmax": _softmax,
     "_sparse_addmm": _add_matmul("mat1", "mat2"),
-    "_sparse_mm": _sparse_mm,
     "add": _add,
     "addcmul": _addcmul,
     "addmm": _add_matmul("mat1", "mat2"),

@@ -42,6 +42,34 @@ def _sum(call: Call) -> str:
     return call.builder.reduce("add", call.tensor("self"), call.dims())
 
 
+def _product(call: Call) -> str:
+    """Spell a product of matrices whose sums may be means, or maxima, of what is stored."""
+    b, sparse, dense = call.builder, call.tensor("sparse"), call.tensor("dense")
+    reduction = call.texts.get("reduce", "sum")
+    if reduction in ("amax", "amin", "max", "min"):
+        return _extremum(call, reduction.removeprefix("a"))
+    call.require("reduce", (None, "sum", "mean"))
+    product = spellings.matmul(b, sparse, dense)
+    if reduction == "sum":
+        return product
+    counts = np.maximum(_stored(call, sparse).sum(1, keepdims=True), 1).astype(np.float32)
+    return b.map("safe_div", product, b.constant(counts, "stored per row"))
+
+
+def _extremum(call: Call, op: str) -> str:
+    """Take the largest or smallest product of each row and column; rows without any give 0."""
+    b, sparse = call.builder, call.tensor("sparse")
+    products = b.map("mul", b.unsqueeze(sparse, (2,)), b.unsqueeze(call.tensor("dense"), (0,)))
+    stored = _stored(call, sparse)
+    pattern = b.unsqueeze(b.constant(stored, "pattern"), (2,))
+    fill = -np.inf if op == "max" else np.inf
+    result = b.reduce(op, b.map("masked", pattern, products, parameters=(fill,)), (1,))
+    if stored.any(1).all():
+        return result
+    rows = b.constant(stored.any(1, keepdims=True), "has_entries")
+    return b.map("masked", rows, result, parameters=(0.0,))
+
+
 def _pattern(call: Call) -> str:
     """Return the value that says which entries of `self` are stored."""
     stored = _stored(call, call.tensor("self"))
@@ -66,6 +94,7 @@ def _stored(call: Call, name: str) -> npt.NDArray[np.bool_]:
 
 
 SPARSE_RULES: Mapping[str, Rule] = {
+    "_sparse_mm": _product,
     "_sparse_softmax": _softmax,
     "_sparse_sum": _sum,
     "sparse_sampled_addmm": _sampled_addmm,

@@ -137,3 +137,39 @@ def test_a_description_of_another_form_is_refused(tmp_path: Path) -> None:
         return b"[1, 2]" if name.endswith(WEIGHTS) else content
 
     refused(altered(tmp_path, change))
+
+
+def with_program(**more: object) -> Change:
+    """Add entries to the description of the program."""
+
+    def change(name: str, content: bytes) -> bytes:
+        if not name.endswith("models/model.json"):
+            return content
+        return json.dumps({**json.loads(content), **more}).encode()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "print('code')",
+        "Symbol('u0').func",
+        "Symbol('u0; code')",
+        "[Integer(1) for x in Symbol('u0')]",
+        "Integer(9)**Integer(9)**Integer(9)",
+        "Add(" * 2000 + "Integer(1)" + ")" * 2000,
+        "Integer(",
+        "",
+    ],
+    ids=["call", "attribute", "name", "loop", "power", "depth", "half", "nothing"],
+)
+def test_a_size_that_is_code_is_refused(tmp_path: Path, formula: str) -> None:
+    change = with_program(extra=[{"as_expr": {"expr_str": formula, "hint": None}}])
+    assert "no plain formula" in refused(altered(tmp_path, change))
+
+
+def test_guards_on_sizes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not fixed") as caught:
+        import_pt2(altered(tmp_path, with_program(guards_code=["print('code')"])))
+    assert caught.value.rule == "I015 dynamic-shape"

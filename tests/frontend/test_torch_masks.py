@@ -206,9 +206,3 @@ def test_row_without_entries_is_zero_where_the_user_accepts_it() -> None:
     result = evaluate_outputs(graph)["output"]
     assert np.all(result[:, 3] == 0)
     assert np.all(np.isfinite(result))
-
-
-def test_condition_that_is_computed_is_refused() -> None:
-    with pytest.raises(ModelError) as caught:
-        imported(lambda x: torch.where(x > 0, x, 0.0), draw(4))
-    assert "aten.gt" in str(caught.value)

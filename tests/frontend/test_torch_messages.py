@@ -237,10 +237,12 @@ def test_scatter_by_another_index_per_feature_is_refused() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Sparse")
-def test_mean_over_a_sparse_adjacency_is_refused() -> None:
-    adjacency = torch.eye(NODES).to_sparse_csr()
-    message = refuse("I002 unsupported-form", make_layer("sage mean"), features(), adjacency)
-    assert message == "with reduce='mean' it is not supported"
+@pytest.mark.parametrize("graph", ["plain", "isolated"])
+@pytest.mark.parametrize("layer", ["sage mean", "sage sum", "sage max"])
+def test_layer_on_a_sparse_adjacency_agrees_with_torch(layer: str, graph: str) -> None:
+    sources, targets = edge_index(graph)
+    adjacency = torch.zeros(NODES, NODES).index_put((targets, sources), torch.tensor(1.0))
+    imported(make_layer(layer), features(), adjacency.to_sparse_csr())
 
 
 @pytest.mark.parametrize("columns", [[0, 3, 1], [-1, 0, 2]])

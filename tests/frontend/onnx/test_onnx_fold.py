@@ -140,13 +140,6 @@ def test_constant_that_cannot_be_evaluated_is_refused(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_computed_condition_is_refused(tmp_path: Path) -> None:
-    model = SmallModel(inputs={"x": draw(2)}, constants={"zero": np.float32(0)})
-    model.node("Greater", ["x", "zero"], "c").node("Where", ["c", "x", "zero"])
-    with pytest.raises(ModelError, match="Greater"):
-        model.load(tmp_path)
-
-
 def test_shape_that_depends_on_values_is_refused(tmp_path: Path) -> None:
     model = SmallModel(inputs={"x": draw(2, 3)}, constants={"t": ints(0)})
     model.node("NonZero", ["x"], "where").node("Cast", ["where"], "f", to=TensorProto.FLOAT)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from onnx import TensorProto
 
 from fuseflow.errors import ModelError
 from fuseflow.frontend.onnx_rules import RULES
@@ -108,6 +109,8 @@ def lowest(*shape: int) -> Array:
 
 EACH = np.array([[1, 0, 2], [1, 2, -1]])
 """An index of its own for every element; two of them go to the same place."""
+
+COMPARISONS = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 
 CASES = [
     *(case(op, live(2, 3)) for op in ("Abs", "Cos", "Erf", "Exp", "Neg", "Relu", "Sigmoid", "Sin")),
@@ -230,7 +233,21 @@ CASES = [
     case("ScatterElements", live(3, 3), EACH.T.copy(), live(3, 2, seed=1), axis=1),
     case("ScatterElements", live(3, 3), EACH, live(2, 3, seed=1), axis=0, reduction="add"),
     case("Swish", live(2, 3), opset=24),
+    *(case(op, live(2, 3), live(3)) for op in COMPARISONS),
+    *(case(op, live(2, 3)) for op in ("Mish", "Sign", "Softplus", "Softsign", "HardSwish")),
+    *(case(op, live(2, 3)) for op in ("Celu", "Elu", "HardSigmoid", "Selu", "ThresholdedRelu")),
+    case("Celu", live(2, 3), alpha=0.5),
+    case("Elu", live(2, 3), alpha=0.5),
+    case("HardSigmoid", live(2, 3), alpha=0.25, beta=0.4),
+    case("Selu", live(2, 3), alpha=1.5, gamma=2.0),
+    case("ThresholdedRelu", live(2, 3), alpha=-0.5),
+    case("ReduceL1", live(2, 3), ints(1)),
+    case("ReduceLogSumExp", live(2, 3), ints(1)),
+    case("ReduceLogSumExp", live(2, 3), keepdims=0),
 ]  # fmt: skip
+
+
+OF_CONDITIONS = {"And", "Cast", "CastLike", "Not", "Or"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -240,7 +257,22 @@ def test_operator_equals_the_runtime(case: Case, tmp_path: Path) -> None:
 
 def test_every_rule_has_a_case() -> None:
     made_by_patterns = {"Rsqrt"}
-    assert set(RULES) - {case.op for case in CASES} == made_by_patterns
+    assert set(RULES) - {case.op for case in CASES} == made_by_patterns | OF_CONDITIONS
+
+
+@pytest.mark.parametrize("op", sorted(OF_CONDITIONS))
+def test_operator_on_conditions_equals_the_runtime(op: str, tmp_path: Path) -> None:
+    """Conditions are no inputs of an einsum graph, so they are computed first."""
+    model = SmallModel(inputs={"x": draw(2, 3), "y": draw(2, 3, seed=1)})
+    model.constants = {"zero": np.float32(0), "like": np.float32(0)}
+    model.node("Greater", ["x", "zero"], "a").node("Less", ["y", "x"], "b")
+    if op == "Cast":
+        model.node(op, ["a"], "c", to=TensorProto.FLOAT).node("Mul", ["c", "x"])
+    elif op == "CastLike":
+        model.node(op, ["a", "like"], "c").node("Mul", ["c", "x"])
+    else:
+        model.node(op, ["a", "b"][: 1 if op == "Not" else 2], "c").node("Where", ["c", "x", "y"])
+    assert_equals_reference(model.load(tmp_path))
 
 
 REFUSED = [
