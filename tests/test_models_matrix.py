@@ -11,7 +11,12 @@ from fuseflow.frontend.torch_import import import_torch
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.sim import simulate
-from tests.models_matrix import MODELS
+from tests.models_matrix import MODELS as MATRIX
+from tests.models_users import USER_MODELS
+
+MODELS = {**MATRIX, **USER_MODELS}
+# Each of the others takes seconds to export.
+QUICK = {*MATRIX, "bert", "llama-block", "jump-relu", "pna", "vision-block"}
 
 
 @cache
@@ -22,7 +27,10 @@ def imported(name: str) -> EinsumGraph:
     return import_torch(example.module(), example.args, example.kwargs, name=name, options=options)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in MODELS],
+)
 def test_a_model_imports_and_agrees_with_torch(name: str) -> None:
     assert all(output.reference is not None for output in imported(name).outputs)
 

@@ -16,9 +16,13 @@ from fuseflow.frontend.onnx_reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.frontend.torch_import import import_torch
 from fuseflow.ir.einsum import EinsumGraph
-from tests.models_matrix import MODELS, Example
+from tests.models_matrix import MODELS as MATRIX
+from tests.models_matrix import Example
+from tests.models_users import USER_MODELS
 
 pytestmark = pytest.mark.slow
+
+MODELS = {**MATRIX, **USER_MODELS}
 
 
 def exported(example: Example, folder: Path) -> tuple[Path, dict[str, str]]:

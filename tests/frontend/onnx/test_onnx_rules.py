@@ -263,15 +263,15 @@ def test_every_rule_has_a_case() -> None:
 @pytest.mark.parametrize("op", sorted(OF_CONDITIONS))
 def test_operator_on_conditions_equals_the_runtime(op: str, tmp_path: Path) -> None:
     """Conditions are no inputs of an einsum graph, so they are computed first."""
-    model = SmallModel(inputs={"x": draw(2, 3), "y": draw(2, 3, seed=1)})
+    model = SmallModel(inputs={"x": draw(2, 3), "z": draw(2, 3, seed=1)})
     model.constants = {"zero": np.float32(0), "like": np.float32(0)}
-    model.node("Greater", ["x", "zero"], "a").node("Less", ["y", "x"], "b")
+    model.node("Greater", ["x", "zero"], "a").node("Less", ["z", "x"], "b")
     if op == "Cast":
         model.node(op, ["a"], "c", to=TensorProto.FLOAT).node("Mul", ["c", "x"])
     elif op == "CastLike":
         model.node(op, ["a", "like"], "c").node("Mul", ["c", "x"])
     else:
-        model.node(op, ["a", "b"][: 1 if op == "Not" else 2], "c").node("Where", ["c", "x", "y"])
+        model.node(op, ["a", "b"][: 1 if op == "Not" else 2], "c").node("Where", ["c", "x", "z"])
     assert_equals_reference(model.load(tmp_path))
 
 
