@@ -36,7 +36,7 @@ MODEL is one of
 
   ff-import zoo:gcn --set hidden=32 | ff-fuse | ff-sim --check"""
 
-_UNSUPPORTED = ("I001 unsupported-operator", "I002 unsupported-form")
+_UNSUPPORTED = ("I001 unsupported-operator", "I002 unsupported-form", "I212 control-flow")
 _SHOWN_TENSORS = 20
 
 

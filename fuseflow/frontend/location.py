@@ -13,15 +13,15 @@ __all__ = ["describe", "locate", "unsupported"]
 
 
 def locate(source: SourceLoc) -> Location:
-    """Return where an error about the operator at `source` is."""
-    file = f"{source.file}:{source.line}" if source.file and source.line else source.file
-    return Location(file=file or None, node=source.node or None)
+    """Return where an error about the operator at `source` is: line, module and node."""
+    return Location(file=describe(source) if source.file else None, node=source.node or None)
 
 
 def describe(source: SourceLoc) -> str:
     """Return the place of an operator for humans, as `net.py:40 (stem.conv)`."""
     module = source.scopes[-1][0] if source.scopes else ""
-    place = f"{source.file}:{source.line}" if source.file else source.node
+    line = f":{source.line}" if source.line else ""
+    place = f"{source.file}{line}" if source.file else source.node
     return f"{place} ({module})" if module else place
 
 

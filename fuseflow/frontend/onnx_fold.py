@@ -139,25 +139,15 @@ class Folder:
             self._keep(proto, origin)
 
     def _is_copy(self, proto: onnx.NodeProto) -> bool:
-        """Tell whether a node hands on its operand as it is; refuse one that changes it.
+        """Tell whether a node hands on its operand as it is.
 
         A condition that becomes a number keeps its node, since others want operands of its type.
         """
-        from onnx import TensorProto
-
         if proto.op_type in ("Cast", "CastLike"):
             before, after = self._type(proto.input[0]), self._infer(proto)[proto.output[0]]
-            kinds = before.tensor_type.elem_type, after.tensor_type.elem_type
-            if kinds == (TensorProto.BOOL, TensorProto.FLOAT):
-                return False
-            if kinds[0] != kinds[1]:
-                message = "a computed value must stay float32"
-                raise self._error("I002 unsupported-form", proto, message, "export in float32")
+            return bool(before.tensor_type.elem_type == after.tensor_type.elem_type)
         if proto.op_type == "Dropout" and len(proto.input) > 2:
-            training = self.live.known.get(proto.input[2], np.array(True))
-            if training.any():
-                message = "it drops values at random"
-                raise self._error("I002 unsupported-form", proto, message, "export in eval mode")
+            return not self.live.known.get(proto.input[2], np.array(True)).any()
         return True
 
     def _keep(self, proto: onnx.NodeProto, origin: Origin) -> None:

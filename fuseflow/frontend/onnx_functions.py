@@ -26,8 +26,16 @@ def _pairwise(fn: str) -> Rule:
 
 
 def _number_of(c: RuleContext) -> str:
-    """Return a condition, which is a number already."""
+    """Return a condition, which is a number already; nothing else may change its type."""
+    from onnx import TensorProto
+
+    if c.live.types[c.node.input(0)].tensor_type.elem_type != TensorProto.BOOL:
+        raise c.error("a computed value must stay float32", fix="export in float32")
     return c.value(0)
+
+
+def _dropout(c: RuleContext) -> str:
+    raise c.error("it drops values at random", fix="export in eval mode")
 
 
 def _elu(c: RuleContext) -> str:
@@ -63,6 +71,7 @@ FUNCTION_RULES: Mapping[str, Rule] = {
     "Cast": _number_of,
     "CastLike": _number_of,
     "Celu": _celu,
+    "Dropout": _dropout,
     "Elu": _elu,
     "Equal": _comparison("eq"),
     "Greater": _comparison("gt"),

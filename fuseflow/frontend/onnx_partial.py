@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend.onnx_operators import Unsupported, find_unsupported
+from fuseflow.frontend.onnx_operators import Unsupported
 
 if TYPE_CHECKING:
     import onnx
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["cut"]
 
 
-def cut(model: OnnxFile, rules: frozenset[str]) -> list[str]:
-    """Remove from `model` what is not supported and all behind it; return a note on each operator.
+def cut(model: OnnxFile, found: Unsupported) -> list[str]:
+    """Remove from `model` what was found and all behind it; return a note on each finding.
 
-    Raises ModelError I001 if nothing is left.
+    Raises a ModelError of the findings if nothing is left.
     """
-    found = find_unsupported(model, rules)
     if not found.findings:
         return []
     graph = model.proto.graph

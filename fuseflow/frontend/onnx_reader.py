@@ -8,22 +8,22 @@ operators (`lower`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fuseflow.errors import UsageError
+from fuseflow.errors import ModelError, UsageError
 from fuseflow.frontend.builder import OpBuilder
 from fuseflow.frontend.lower import lower_to_einsums
 from fuseflow.frontend.onnx_context import RuleContext
 from fuseflow.frontend.onnx_control import has_control, unfold
-from fuseflow.frontend.onnx_fold import LiveGraph, fold
+from fuseflow.frontend.onnx_fold import LiveGraph, OnnxNode, fold
 from fuseflow.frontend.onnx_inputs import BoundInput, bind_inputs
 from fuseflow.frontend.onnx_load import OnnxFile, check_model, load_onnx
-from fuseflow.frontend.onnx_operators import require_supported
+from fuseflow.frontend.onnx_operators import Unsupported, find_unsupported, require_supported
 from fuseflow.frontend.onnx_oracle import run_model
 from fuseflow.frontend.onnx_partial import cut
 from fuseflow.frontend.onnx_patterns import MATCHED_ONLY, recognise
@@ -36,6 +36,7 @@ from fuseflow.ir.einsum import EinsumGraph, Role
 __all__ = ["import_onnx", "read_onnx"]
 
 _SUPPORTED = frozenset(RULES) | MATCHED_ONLY
+_Refused = tuple[OnnxNode, ModelError]
 
 
 def import_onnx(
@@ -64,18 +65,39 @@ def read_onnx(path: str | Path, options: ImportOptions) -> OpGraph:
     _require_onnx()
     model = load_onnx(Path(path))
     inputs = _unfolded_on(model, options)
-    left_out = cut(model, _SUPPORTED) if options.partial else []
+    left_out = cut(model, find_unsupported(model, _SUPPORTED)) if options.partial else []
     require_supported(model, _SUPPORTED)
     inputs = inputs or bind_inputs(model, options)
+    context, refused = _translated(model, inputs)
+    while refused and options.partial:
+        left_out += cut(model, _as_unsupported(model, refused))
+        context, refused = _translated(model, inputs)
+    if refused:
+        raise ModelError.from_findings([each for _, error in refused for each in error.findings])
+    context.builder.graph.notes += left_out
     arrays = {name: entry.array for name, entry in inputs.items()}
-    live = fold(model, arrays)
+    _add_outputs(context.builder, model, context, arrays if options.reference else None)
+    return context.builder.graph
+
+
+def _translated(
+    model: OnnxFile, inputs: Mapping[str, BoundInput]
+) -> tuple[RuleContext, list[_Refused]]:
+    """Translate a model as far as that goes; return the nodes that have no spelling, with why."""
+    live = fold(model, {name: entry.array for name, entry in inputs.items()})
     recognise(live, model.opset)
     _require_bounded(model, live)
     context = _context(model, live, inputs)
-    context.builder.graph.notes += left_out
-    _translate(context)
-    _add_outputs(context.builder, model, context, arrays if options.reference else None)
-    return context.builder.graph
+    return context, _translate(context)
+
+
+def _as_unsupported(model: OnnxFile, refused: Sequence[_Refused]) -> Unsupported:
+    """Return the nodes of the file that those without a spelling come from."""
+    outputs = {name for node, _ in refused for name in node.outputs if name}
+    places = (n for n, node in enumerate(model.proto.graph.node) if outputs & set(node.output))
+    findings = tuple(each for _, error in refused for each in error.findings)
+    known = find_unsupported(model, _SUPPORTED).known
+    return Unsupported(findings, frozenset(places), known)
 
 
 def _unfolded_on(model: OnnxFile, options: ImportOptions) -> dict[str, BoundInput]:
@@ -139,15 +161,29 @@ def _stated_layouts(model: OnnxFile) -> dict[str, tuple[str, str]]:
     return layouts | {name: (text, "metadata") for name, text in model.layouts.items()}
 
 
-def _translate(context: RuleContext) -> None:
+def _translate(context: RuleContext) -> list[_Refused]:
+    """Apply the rule of every node; return those that have no spelling.
+
+    What reads their results is not looked at.
+    """
+    refused: list[_Refused] = []
+    lost: set[str] = set()
     for node in context.live.nodes:
+        if not lost.isdisjoint(node.inputs):
+            lost.update(node.outputs)
+            continue
         context.node = node
-        if node.op not in RULES:
-            raise context.error("is supported only as a guard against NaN behind a softmax")
-        context.require_number()
         context.builder.sources = tuple(origin.loc for origin in node.origins)
-        context.results(RULES[node.op](context))
+        try:
+            if node.op not in RULES:
+                raise context.error("is supported only as a guard against NaN behind a softmax")
+            context.require_number()
+            context.results(RULES[node.op](context))
+        except ModelError as error:
+            refused.append((node, error))
+            lost.update(name for name in node.outputs if name)
     context.builder.sources = ()
+    return refused
 
 
 def _add_outputs(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from fuseflow.errors import ModelError
 from fuseflow.frontend.onnx_reader import import_onnx
@@ -41,3 +42,35 @@ def test_a_model_that_is_supported_is_whole(tmp_path: Path) -> None:
     graph = part(SmallModel(inputs={"x": draw(3)}).node("Relu", ["x"]), tmp_path)
     assert [output.name for output in graph.outputs] == ["y"]
     assert_equals_reference(graph)
+
+
+def test_forms_without_a_rule_are_left_out_like_operators(tmp_path: Path) -> None:
+    model = SmallModel(inputs={"x": draw(3, 4), "e": draw(3, 4, seed=1)}, outputs=("y", "z"))
+    model.node("Relu", ["x"], "h").node("Pow", ["h", "e"], "p").node("Exp", ["p"], "y")
+    model.node("Sigmoid", ["h"], "z")
+    graph = part(model, tmp_path)
+    assert [output.name for output in graph.outputs] == ["h", "z"]
+    assert_equals_reference(graph)
+    assert [note for note in graph.notes if note.startswith("left out: Pow: the exponent")]
+
+
+def test_forms_without_a_rule_are_reported_at_once(tmp_path: Path) -> None:
+    model = SmallModel(inputs={"x": draw(3, 4), "e": draw(3, 4, seed=1)}, outputs=("y", "z"))
+    model.node("Pow", ["x", "e"], "p", name="first").node("Relu", ["p"], "y")
+    model.node("Pow", ["e", "x"], "z", name="second")
+    with pytest.raises(ModelError) as caught:
+        model.load(tmp_path)
+    assert [each.where.node for each in caught.value.findings] == ["first", "second"]
+
+
+def test_control_flow_that_computed_values_decide_is_left_out(tmp_path: Path) -> None:
+    model = SmallModel(inputs={"x": draw(3)}, constants={"zero": np.float32(0)}, shapes={"y": (3,)})
+    branch = helper.make_graph(
+        [helper.make_node("Relu", ["h"], ["r"])], "branch", [],
+        [helper.make_tensor_value_info("r", TensorProto.FLOAT, (3,))],
+    )  # fmt: skip
+    model.node("Exp", ["x"], "h").node("ReduceSum", ["h"], "s", keepdims=0)
+    model.node("Greater", ["s", "zero"], "c")
+    model.node("If", ["c"], then_branch=branch, else_branch=branch)
+    graph = part(model, tmp_path)
+    assert [output.name for output in graph.outputs] == ["c"]
