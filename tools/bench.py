@@ -6,7 +6,9 @@
 Prints a table with the machine, the commit and the build flags; `--json` keeps it, `--against`
 compares with a table that was kept. Every case runs in a process of its own; memory is what the run
 adds to it at most. Rates are for the time of the simulating thread in the engine; the wall clock
-also counts what is done before, between and after kernels. This is a measurement, never a test.
+also counts what is done before, between and after kernels. The last columns say how many times
+longer the thread takes with a memory model than with ideal memory; `--only-ideal` leaves them out.
+This is a measurement, never a test.
 """
 
 from __future__ import annotations
@@ -20,15 +22,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from fuseflow.ir.dataflow import DataflowProgram
+from fuseflow.ir.hardware import MemoryConfig
 from fuseflow.sim.engine import run_engine
 from fuseflow.sim.machine import Machine
 from fuseflow.sim.result import MachineResult
-from tools.bench_machines import dense_product, elementwise, sparse_product, spmm
+from tools.bench_machines import dense_product, elementwise, placed, sparse_product, spmm
 from tools.bench_programs import programs, run_kernels
 
 __all__ = ["Row", "cases", "main", "measure"]
@@ -41,7 +44,8 @@ CLEAR_REFS = Path("/proc/self/clear_refs")
 class Row:
     """One case: channel tokens, seconds of the thread, memory of the process, simulated cycles.
 
-    `wall` is in seconds too: from the first machine to the last result.
+    `wall` is in seconds too: from the first machine to the last result. So are `hbm2` and
+    `comal_hbm`, what the thread takes with these memory models; 0 if that was not measured.
     """
 
     name: str
@@ -51,6 +55,8 @@ class Row:
     peak_bytes: int
     base_bytes: int
     cycles: int
+    hbm2: float = 0.0
+    comal_hbm: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -114,32 +120,48 @@ def _machines(scale: float) -> dict[str, Callable[[], Machine]]:
 class _Meter:
     """Runs machines on the engine and adds up what that takes."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, memory: str = "ideal") -> None:
+        self.memory = MemoryConfig(memory)
         self.tokens = self.cycles = 0
         self.seconds = 0.0
+        self.complete = True
 
     def __call__(self, machine: Machine) -> MachineResult:
+        machine = replace(placed(machine), memory=self.memory)
         start = time.thread_time()
         result = run_engine(machine)
         self.seconds += time.thread_time() - start
         self.tokens += sum(c.values + c.missing + c.stops for c in result.channels)
         self.cycles += result.elapsed
-        if not result.complete:
-            raise RuntimeError(f"case {self.name} did not end: {result.deadlock}")
+        self.complete = self.complete and result.complete
         return result
 
 
-def measure(name: str, case: Case) -> Row:
-    """Run one case in this process."""
+def measure(name: str, case: Case, *, memories: bool = False) -> Row:
+    """Run one case in this process; `memories`: with the other memory models, too."""
     simulate = case()
-    meter = _Meter(name)
+    meter = _Meter()
     _forget_peak()
     base = _peak()
     start = time.perf_counter()
     simulate(meter)
     wall = time.perf_counter() - start
-    return Row(name, meter.tokens, meter.seconds, wall, _peak(), base, meter.cycles)
+    if not meter.complete:
+        raise RuntimeError(f"case {name} did not end")
+    row = Row(name, meter.tokens, meter.seconds, wall, _peak(), base, meter.cycles)
+    if not memories:
+        return row
+    return replace(row, hbm2=_seconds(simulate, "hbm2"), comal_hbm=_seconds(simulate, "comal-hbm"))
+
+
+def _seconds(simulate: Callable[[Run], object], memory: str) -> float:
+    """Return what the thread takes with a memory model; 0 where that does not end.
+
+    The queue server sends whole vectors, which channels of two tokens cannot take.
+    """
+    meter = _Meter(memory)
+    simulate(meter)
+    return meter.seconds if meter.complete else 0.0
 
 
 def _forget_peak() -> None:
@@ -153,16 +175,20 @@ def _peak() -> int:
 
 
 def _child(
-    name: str, scale: float, graph: str | None, pipe: multiprocessing.connection.Connection
+    name: str,
+    scale: float,
+    graph: str | None,
+    memories: bool,
+    pipe: multiprocessing.connection.Connection,
 ) -> None:
-    pipe.send(measure(name, cases(scale, graph)[name]))
+    pipe.send(measure(name, cases(scale, graph)[name], memories=memories))
 
 
-def _isolated(name: str, scale: float, graph: str | None) -> Row:
+def _isolated(name: str, scale: float, graph: str | None, memories: bool) -> Row:
     """Measure a case in a fresh process."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    child = context.Process(target=_child, args=(name, scale, graph, there))
+    child = context.Process(target=_child, args=(name, scale, graph, memories, there))
     child.start()
     there.close()
     try:
@@ -203,6 +229,8 @@ def _print_row(row: Row, earlier: dict[str, Row]) -> None:
         f"{row.name:44s} {row.tokens / 1e6:9.1f} {row.seconds:8.3f} {row.wall:8.3f} {row.rate:8.0f}"
         f" {row.added_bytes / row.tokens:9.2f} {row.added_bytes / 2**20:8.1f}"
     )
+    for seconds in (row.hbm2, row.comal_hbm):
+        text += f" {seconds / row.seconds:7.1f}x" if seconds else f" {'':8s}"
     if row.name in earlier:
         text += f" {row.rate / earlier[row.name].rate:8.2f}"
     print(text, flush=True)
@@ -216,6 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the size of the cases")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases with this in their name")
     parser.add_argument("--graph", metavar="FILE", help="graph file for the graph network")
+    parser.add_argument("--only-ideal", action="store_true", help="leave memory models out")
     options = parser.parse_args(arguments)
     earlier: dict[str, Row] = {}
     if options.against:
@@ -226,12 +255,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{key:10s} {value}")
     print(
         f"\n{'case':44s} {'Mtokens':>9s} {'s':>8s} {'wall s':>8s} {'M/s':>8s}"
-        f" {'B/token':>9s} {'MB':>8s}"
+        f" {'B/token':>9s} {'MB':>8s} {'hbm2':>8s} {'comal':>8s}"
     )
     rows = []
     for name in cases(options.scale, options.graph):
         if options.only in name:
-            rows.append(_isolated(name, options.scale, options.graph))
+            rows.append(_isolated(name, options.scale, options.graph, not options.only_ideal))
             _print_row(rows[-1], earlier)
     if options.json:
         figures = {"environment": about, "rows": [asdict(row) for row in rows]}

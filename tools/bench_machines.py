@@ -8,18 +8,21 @@ has too. The products below are those of FuseFlow (ASPLOS'26, section 4), writte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 
 from fuseflow.sim import params as pm
 from fuseflow.sim.machine import Channel, ChannelKind, Cost, Machine, Unit, UnitKind
+from fuseflow.sim.memory import arrays_of
 
 __all__ = [
     "Csr",
     "Maker",
     "dense_product",
     "elementwise",
+    "placed",
     "random_csr",
     "sparse_product",
     "spmm",
@@ -54,6 +57,16 @@ def random_csr(rows: int, columns: int, per_row: int, seed: int) -> Csr:
     segments = np.arange(rows + 1) * per_row
     values = rng.standard_normal(rows * per_row).astype(np.float32)
     return Csr(rows, columns, segments.astype(np.int64), crd.astype(np.int64), values)
+
+
+def placed(machine: Machine) -> Machine:
+    """Return the machine with an address for every array that has none, each in its own GiB."""
+    bases = count(0, 1 << 30)
+    units = (
+        unit if unit.bases else replace(unit, bases=tuple(next(bases) for _ in arrays_of(unit)))
+        for unit in machine.units
+    )
+    return replace(machine, units=tuple(units))
 
 
 class Maker:

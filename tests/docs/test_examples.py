@@ -19,6 +19,7 @@ PAGES = (
     "docs/schedules.md",
     "docs/importing.md",
     "docs/interchange.md",
+    "docs/memory.md",
 )
 SECTIONS = [
     pytest.param(section, id=f"{page}: {section.title}")
