@@ -86,7 +86,27 @@ def test_a_condition_on_computed_values_is_refused_with_all_others(tmp_path: Pat
     assert "Where" in str(findings[0].fix)
 
 
-def loop(trips: int) -> SmallModel:
+def body(prefix: str = "") -> onnx.GraphProto:
+    """Doubles the state, and gives half of the result as a row; `prefix` is that of all names."""
+    names = ("n", "go", "going", "state", "next", "row", "half")
+    n, go, going, state, doubled, row, half = (prefix + name for name in names)
+    return graph(
+        [
+            helper.make_node("Add", [state, state], [doubled]),
+            helper.make_node("Mul", [doubled, half], [row]),
+            helper.make_node("Identity", [go], [going]),
+        ],
+        [value(going, TensorProto.BOOL, ()), value(doubled, shape=(4,)), value(row, shape=(4,))],
+        [
+            value(n, TensorProto.INT64, ()),
+            value(go, TensorProto.BOOL, ()),
+            value(state, shape=(4,)),
+        ],
+        **{half: np.float32(0.5)},
+    )
+
+
+def loop(trips: int, run: onnx.GraphProto | None = None) -> SmallModel:
     """Doubles `x` as often as `trips` says; every iteration also gives a row of its own."""
     model = SmallModel(
         inputs={"x": draw(4)},
@@ -94,18 +114,8 @@ def loop(trips: int) -> SmallModel:
         outputs=("y", "z"),
         shapes={"y": (4,), "z": (None, 4)},
     )
-    row = value("state", shape=(4,))
-    body = graph(
-        [
-            helper.make_node("Add", ["state", "state"], ["next"]),
-            helper.make_node("Mul", ["next", "half"], ["row"]),
-            helper.make_node("Identity", ["go"], ["going"]),
-        ],
-        [value("going", TensorProto.BOOL, ()), value("next", shape=(4,)), value("row", shape=(4,))],
-        [value("n", TensorProto.INT64, ()), value("go", TensorProto.BOOL, ()), row],
-        half=np.float32(0.5),
-    )
-    return model.node("Loop", ["trips", "on", "x"], ["y", "z"], name="loop", body=body)
+    inputs, outputs = ["trips", "on", "x"], ["y", "z"]
+    return model.node("Loop", inputs, outputs, name="loop", body=run or body())
 
 
 def test_iterations_follow_each_other(tmp_path: Path) -> None:
@@ -147,3 +157,53 @@ def test_a_sequence_is_the_list_of_its_tensors(new_axis: int, tmp_path: Path) ->
     model.node("ConcatFromSequence", ["q3"], "y", axis=0, new_axis=new_axis)
     model.node("SequenceAt", ["q3", "last"], "z0").node("Identity", ["z0"], "z")
     assert_equals_reference(model.load(tmp_path))
+
+
+# Files that are not to be trusted.
+
+
+def with_inner_tensor(tensor: TensorProto) -> SmallModel:
+    """A model whose branches have a tensor of their own."""
+    model = chosen(np.array(True))
+    for attribute in model.nodes[0].attribute:
+        attribute.g.initializer[0].CopyFrom(tensor)
+    return model
+
+
+def refusal(model: SmallModel, folder: Path) -> str:
+    with pytest.raises(ModelError) as caught:
+        model.load(folder)
+    assert "\n" not in str(caught.value)
+    return caught.value.rule
+
+
+def test_external_data_of_a_branch_stay_in_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(bytes(16))
+    (tmp_path / "model").mkdir()
+    tensor = TensorProto(name="own", data_type=TensorProto.FLOAT, dims=[4])
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../secret")
+    assert refusal(with_inner_tensor(tensor), tmp_path / "model") == "I214 external-data"
+
+
+def test_a_huge_tensor_of_a_branch_is_refused(tmp_path: Path) -> None:
+    tensor = TensorProto(name="own", data_type=TensorProto.FLOAT, dims=[2**40], raw_data=b"")
+    assert refusal(with_inner_tensor(tensor), tmp_path) == "I213 onnx-tensor"
+
+
+def test_a_name_in_a_branch_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    data = chosen(np.array(True)).proto().SerializeToString()
+    path.write_bytes(data.replace(b"then_add", b"then\xff\xfedd"))
+    with pytest.raises(ModelError, match="UTF-8") as caught:
+        import_onnx(path, ImportOptions(random_inputs=1))
+    assert caught.value.rule == "I210 onnx-file"
+
+
+def test_loops_inside_of_loops_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_control, "_LIMIT_NODES", 2000)
+    outer = body()
+    inputs, outputs = ["trips", "on", "next"], ["deep", "rows"]
+    outer.node.append(helper.make_node("Loop", inputs, outputs, "nested", body=body("inner_")))
+    with pytest.raises(ModelError, match="unfolds to more than 2000 nodes"):
+        loop(1000, outer).load(tmp_path)

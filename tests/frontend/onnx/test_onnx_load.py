@@ -266,3 +266,19 @@ def test_large_constants_are_kept_away_from_the_checker(tmp_path: Path) -> None:
     assert [tensor.name for tensor in loaded.proto.graph.initializer] == []
     np.testing.assert_array_equal(loaded.constants["w"], weight)
     assert [value.name for value in loaded.inputs] == ["x"]
+
+
+def test_large_operands_come_from_the_file_beside_the_model(tmp_path: Path) -> None:
+    weight = draw(48, 64)
+    assert weight.size > onnx_load.SMALL
+    model = SmallModel(inputs={"x": draw(3, 48)}, constants={"w": weight})
+    proto = model.node("MatMul", ["x", "w"]).proto()
+    path = tmp_path / "model.onnx"
+    onnx.save(proto, path, save_as_external_data=True, location="model.onnx.data", size_threshold=0)
+    assert (tmp_path / "model.onnx.data").stat().st_size >= weight.nbytes
+    assert weight.tobytes() not in path.read_bytes()
+    graph = import_onnx(path, ImportOptions(bindings=model.bindings(tmp_path)))
+    assert_equals_reference(graph)
+    tensor = graph.values["w"].tensor
+    assert tensor is not None
+    np.testing.assert_array_equal(np.sort(tensor.to_dense(), axis=None), np.sort(weight, axis=None))
