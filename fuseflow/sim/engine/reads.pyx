@@ -10,7 +10,8 @@ from fuseflow.sim.engine.lines cimport (
 from fuseflow.sim.engine.memory cimport UNANSWERED
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF
 from fuseflow.sim.engine.ring cimport (
-    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int, put_number,
+    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int, put_ctl,
+    put_number,
 )
 from fuseflow.sim.engine.runs cimport Times, send_ints, send_range
 from fuseflow.sim.engine.states cimport COMPRESSED, ArrayState, ScanState
@@ -304,6 +305,17 @@ cdef bint _send_line(Unit* u, ScanState* s, Ahead* a, int32_t reader) noexcept n
     return True
 
 
+cdef inline void _close_both(Unit* u, Ahead* a, uint8_t ctl) noexcept nogil:
+    """Send a control token on all outputs, at once where there is always room."""
+    cdef int32_t k
+    if not a.direct:
+        _stage_both(u, ctl)
+        return
+    for k in range(u.n_out):
+        if u.outputs[k] is not NULL:
+            put_ctl(u.outputs[k], ctl, u.clock + 1)
+
+
 cdef bint _next_taken(Unit* u, ScanState* s, Ahead* a) noexcept nogil:
     cdef Taken* t = _head(a)
     if not has_room(u) or not _has_token(u, a):
@@ -317,7 +329,7 @@ cdef bint _next_taken(Unit* u, ScanState* s, Ahead* a) noexcept nogil:
         s.at = 0
         s.end = 0
     elif u.ctl != CTL_VALUE:
-        _stage_both(u, u.ctl if u.ctl == CTL_DONE else u.ctl + 9)
+        _close_both(u, a, u.ctl if u.ctl == CTL_DONE else u.ctl + 9)
         u.phase = CLOSE
     return True
 
@@ -333,7 +345,7 @@ cdef bint _look_ahead(Unit* u, Ahead* a) noexcept nogil:
         return misaligned(u, 1)
     if ctl & CTL_STOP:
         _remove(u, a)
-    _stage_both(u, ctl + 1 if ctl & CTL_STOP else CTL_STOP)
+    _close_both(u, a, ctl + 1 if ctl & CTL_STOP else CTL_STOP)
     u.phase = CLOSE
     return True
 
