@@ -18,7 +18,13 @@ from pathlib import Path
 __all__ = ["main"]
 
 ROOT = Path(__file__).resolve().parents[1]
-TESTS = ("tests/fusion/test_random_graphs.py",)
+TESTS = (
+    "tests/fusion/test_random_graphs.py",
+    "tests/fusion/test_schedule_random.py",
+    "tests/fusion/test_lanes.py",
+    "tests/fusion/test_blocks.py",
+    "tests/fusion/test_hazards_nonfinite.py",
+)
 SEEDS = 2**31
 
 

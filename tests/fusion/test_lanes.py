@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Any index dealt to any number of lanes, nested or not, leaves the result as it was."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -98,7 +99,10 @@ def test_less_than_one_lane_is_refused() -> None:
 @settings(max_examples=250)
 @given(einsum_graphs(), st.data())
 def test_random_graphs_in_random_lanes(graph: EinsumGraph, data: st.DataObject) -> None:
-    program = fuse(graph, FuseOptions(data.draw(st.sampled_from(list(Strategy)))))
+    recompute = data.draw(st.sampled_from([None, math.inf]))
+    program = fuse(
+        graph, FuseOptions(data.draw(st.sampled_from(list(Strategy))), recompute=recompute)
+    )
     expected = run_program(program)
     indices = sorted({v for kernel in program.kernels for v in kernel.order})
     if not indices:

@@ -1,5 +1,6 @@
 """Any graph under any schedule: the results of the dense tensors, or an error of the schedule."""
 
+import math
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from fuseflow.ir.tensor import LevelFormat
 from tests.fusion.checks import assert_computes
 from tests.strategies import GraphShape, einsum_graphs
 
-ROUTES = (ir.ValueRoute.RECOMPUTE, ir.ValueRoute.MATERIALISE)
+ROUTES = (ir.ValueRoute.RECOMPUTE, ir.ValueRoute.MATERIALISE, ir.ValueRoute.STREAM)
 LEVELS = (LevelFormat.DENSE, LevelFormat.COMPRESSED)
 # What a schedule may ask for in vain: no legal order, a group that is not convex, a contradiction.
 IMPOSSIBLE = {"P001", "P013", "P014"}
@@ -33,6 +34,7 @@ def directives(draw: st.DrawFn, graph: EinsumGraph, op: Einsum) -> ir.Directive:
     choices = [
         st.sampled_from(ir.Iteration).map(ir.Iterate),
         st.builds(ir.Route, st.just(op.output.value), st.sampled_from(ROUTES)),
+        st.just(ir.Route(draw(st.sampled_from(op.operands)).value, ROUTES[0], op.name)),
         st.builds(ir.Fifo, st.integers(1, 50)),
     ]
     if op.indices:
@@ -64,8 +66,9 @@ def scheduled_graphs(draw: st.DrawFn) -> tuple[EinsumGraph, ir.Schedule]:
             for n, members in enumerate(groups)
         ),
         scoped=tuple(scoped),
-        budget=ir.Budget(recompute=draw(st.sampled_from([None, 1.0, 4.0]))),
+        budget=ir.Budget(recompute=draw(st.sampled_from([None, 1.0, 4.0, math.inf]))),
         reassociate=draw(st.booleans()),
+        strict_nonfinite=draw(st.booleans()),
     )
 
 
