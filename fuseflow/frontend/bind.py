@@ -14,6 +14,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,13 @@ import numpy.typing as npt
 from fuseflow.errors import Location, UsageError
 from fuseflow.frontend.addresses import matches_name
 from fuseflow.frontend.bind_text import read_edges, read_tns
-from fuseflow.frontend.operands import LIMIT_BYTES, Operand, require_size, wrong_file
+from fuseflow.frontend.operands import (
+    LIMIT_BYTES,
+    Operand,
+    entry_remarks,
+    require_size,
+    wrong_file,
+)
 from fuseflow.frontend.options import ImportOptions
 
 __all__ = ["operand_sources", "read_operand", "stated_densities", "unknown_input"]
@@ -130,7 +137,7 @@ def _read_npz(path: Path, key: str) -> Operand:
         matrix = _graph_matrix(path, arrays, key)
         # A node may have no edge, but hardly no feature, whatever form the archive stores both in.
         layout = _BY_ROWS if _is_features(key) else _BY_ENTRIES
-        return _operand(path, matrix, key=key, layout=layout)
+        return _sparse_operand(path, matrix, key=key, layout=layout)
     known = sorted({*arrays, *(name.removesuffix("_indptr") for name in arrays)})
     raise wrong_file(
         path, f'has no operand "{key}"', fix=f"FILE:KEY with a key of {', '.join(known)}"
@@ -171,10 +178,10 @@ def _read_scipy(path: Path) -> Operand:
     except _BROKEN as error:
         raise wrong_file(path, f"is not a readable sparse matrix: {error}") from error
     layout = _LAYOUTS.get(matrix.format, _BY_ENTRIES)
-    return _operand(path, _densify(path, matrix), layout=layout)
+    return _sparse_operand(path, matrix, layout=layout)
 
 
-def _graph_matrix(path: Path, arrays: Mapping[str, Array], key: str) -> Array:
+def _graph_matrix(path: Path, arrays: Mapping[str, Array], key: str) -> Any:
     """Return the CSR matrix of a graph archive: ones where it stores no values."""
     from scipy import sparse
 
@@ -189,7 +196,7 @@ def _graph_matrix(path: Path, arrays: Mapping[str, Array], key: str) -> Array:
         matrix = sparse.csr_matrix((data, indices, indptr), shape=shape)
     except _BROKEN as error:
         raise wrong_file(path, f'"{key}" is not a matrix in CSR form: {error}') from error
-    return _densify(path, matrix)
+    return matrix
 
 
 def _columns(arrays: Mapping[str, Array], key: str, rows: int) -> int:
@@ -219,8 +226,16 @@ def _read_mtx(path: Path, key: str) -> Operand:
     except _BROKEN as error:
         raise wrong_file(path, f"is not a readable MatrixMarket file: {error}") from error
     if sparse.issparse(matrix):
-        return _operand(path, _densify(path, matrix), layout=_BY_ENTRIES)
+        return _sparse_operand(path, matrix, layout=_BY_ENTRIES)
     return _operand(path, np.asarray(matrix))
+
+
+def _sparse_operand(path: Path, matrix: Any, *, key: str = "", layout: str) -> Operand:
+    """Return a SciPy matrix as an operand, with what its dense form does not show."""
+    operand = _operand(path, _densify(path, matrix), key=key, layout=layout)
+    entries = matrix.tocoo()
+    places = np.stack([entries.row, entries.col], axis=1)
+    return replace(operand, remarks=entry_remarks(operand.file, places, entries.data))
 
 
 def _densify(path: Path, matrix: Any) -> Array:

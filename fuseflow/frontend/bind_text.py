@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fuseflow.frontend.operands import LIMIT_BYTES, Operand, require_size, wrong_file
+from fuseflow.frontend.operands import (
+    LIMIT_BYTES,
+    Operand,
+    entry_remarks,
+    require_size,
+    wrong_file,
+)
 
 __all__ = ["read_edges", "read_tns"]
 
@@ -60,7 +66,8 @@ def read_tns(path: Path, key: str) -> Operand:
     array = np.zeros(extents, dtype=np.float32)
     np.add.at(array, tuple(places.T), rows[:, -1].astype(np.float32))
     layout = ",".join(["compressed"] * len(extents))
-    return Operand(array, path.name, layout, is_open=True)
+    remarks = entry_remarks(path.name, places, rows[:, -1])
+    return Operand(array, path.name, layout, is_open=True, remarks=remarks)
 
 
 def _read_rows(path: Path) -> Numbers:

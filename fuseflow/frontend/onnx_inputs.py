@@ -33,10 +33,14 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoundInput:
-    """The data of an input, of the declared type, and the format text of its file if sparse."""
+    """The data of an input, of the declared type, and the format text of its file if sparse.
+
+    `remarks` is what there is to know about the file.
+    """
 
     array: Array
     layout: str
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,7 @@ def _fit(
         message = f"{operand.file} has shape {list(shape)}, the model was exported for {entry}"
         fix = "bind data of that shape, or export with dynamic dimensions"
         raise _wrong(model, "I206 input-data", entry.name, message, fix)
-    return BoundInput(_convert(model, entry, operand), operand.layout)
+    return BoundInput(_convert(model, entry, operand), operand.layout, operand.remarks)
 
 
 def _convert(model: OnnxFile, entry: _Declared, operand: Operand) -> Array:

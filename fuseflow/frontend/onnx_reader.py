@@ -135,6 +135,7 @@ def _context(model: OnnxFile, live: LiveGraph, inputs: Mapping[str, BoundInput])
         if entry.layout:
             layouts.setdefault(name, (entry.layout, "file"))
     builder = OpBuilder(model.path.stem)
+    builder.graph.notes += [remark for entry in inputs.values() for remark in entry.remarks]
     plain = {
         name: entry for name, entry in inputs.items() if not _is_edge_weight(entry, live, name)
     }

@@ -22,6 +22,7 @@ __all__ = [
     "Operand",
     "as_wanted",
     "convert",
+    "entry_remarks",
     "random_operand",
     "require_size",
     "wrong_file",
@@ -40,6 +41,7 @@ class Operand:
     `layout` is the format text of how the file stored it, empty for dense; `file` names the file,
     with its key. `is_edges` says that the array is a list of edges, i64[2, E], source nodes first;
     `is_open` that the file states no shape, so that the extents are the least possible ones.
+    `remarks` say what the file held that the array does not show.
     """
 
     array: Array
@@ -47,6 +49,7 @@ class Operand:
     layout: str = ""
     is_edges: bool = False
     is_open: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 def as_wanted(operand: Operand, dtype: np.dtype[Any], shape: Sequence[int | None]) -> Operand:
@@ -62,7 +65,7 @@ def as_wanted(operand: Operand, dtype: np.dtype[Any], shape: Sequence[int | None
         return _as_matrix(operand, shape)
     if wants_edges and operand.layout and operand.array.ndim == 2 and not operand.is_edges:
         pairs = np.stack(np.nonzero(operand.array)).astype(np.int64)
-        return Operand(pairs, operand.file, is_edges=True)
+        return Operand(pairs, operand.file, is_edges=True, remarks=operand.remarks)
     if operand.is_open and len(shape) == operand.array.ndim:
         return _filled_up(operand, shape)
     return operand
@@ -120,6 +123,27 @@ def require_size(path: Path, elements: int, itemsize: int) -> None:
         raise wrong_file(path, f"takes {size:.1f} GiB as a dense array, more than 2 GiB")
 
 
+def entry_remarks(
+    file: str, places: npt.NDArray[Any], values: npt.NDArray[Any] | None = None
+) -> tuple[str, ...]:
+    """Say which entries of a file, at `places` i64[n, rank], a dense array does not show.
+
+    Entries of one place are summed; an entry that is 0 is the same as none.
+    """
+    merged = len(places) - len(np.unique(places, axis=0))
+    zeros = 0 if values is None else int(np.count_nonzero(values == 0))
+    remarks = []
+    if merged:
+        remarks.append(f"{file}: {_entries(merged)} at the place of another one, added up")
+    if zeros:
+        remarks.append(f"{file}: {_entries(zeros)} of value 0, not stored")
+    return tuple(remarks)
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
+
+
 def wrong_file(path: Path, message: str, fix: str | None = None) -> ModelError:
     """Return the error for a file of operands with wrong content."""
     first_line = message.splitlines()[0]
@@ -135,7 +159,8 @@ def _as_matrix(operand: Operand, shape: Sequence[int | None]) -> Operand:
         raise wrong_file(Path(operand.file), message)
     matrix = np.zeros(extents, dtype=np.float32)
     np.add.at(matrix, (operand.array[0], operand.array[1]), 1)
-    return Operand(matrix, operand.file, "compressed,compressed")
+    remarks = (*operand.remarks, *entry_remarks(operand.file, operand.array.T))
+    return Operand(matrix, operand.file, "compressed,compressed", remarks=remarks)
 
 
 def _filled_up(operand: Operand, shape: Sequence[int | None]) -> Operand:

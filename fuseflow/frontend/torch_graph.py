@@ -205,6 +205,7 @@ class _Reader:
         return Known(tensor, target, role, self._layouts.get(target, ""))
 
     def _read_input(self, node: Node, record: InputRecord) -> Any:
+        self.builder.graph.notes += record.remarks
         meta = node.meta["val"]
         if not all(isinstance(extent, int) for extent in meta.shape):
             return self._note_dynamic(record.name, meta.shape)

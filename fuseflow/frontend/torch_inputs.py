@@ -30,13 +30,15 @@ __all__ = ["InputRecord", "ModuleInputs", "bind_tensor"]
 class InputRecord:
     """What is known about an input before the export: its name, data and sparse layout.
 
-    `layout_rule` says who found the layout: the tensor itself, or the file bound to it.
+    `layout_rule` says who found the layout: the tensor itself, or the file bound to it. `remarks`
+    is what there is to know about that file.
     """
 
     name: str
     data: torch.Tensor | None = None
     layout: str = ""
     layout_rule: str = "layout"
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,8 @@ def bind_tensor(record: InputRecord, operand: Operand) -> InputRecord:
         where = Location(node=record.name)
         raise ModelError("I206 input-data", str(error), where=where) from error
     if example.layout == torch.strided:
-        return InputRecord(record.name, data, fitted.layout, "file")
-    return replace(record, data=_in_layout(data, example))
+        return InputRecord(record.name, data, fitted.layout, "file", fitted.remarks)
+    return replace(record, data=_in_layout(data, example), remarks=fitted.remarks)
 
 
 def _in_layout(data: torch.Tensor, example: torch.Tensor) -> torch.Tensor:
