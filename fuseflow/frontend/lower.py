@@ -14,6 +14,7 @@ from fuseflow.frontend.masks import recognise_masks
 from fuseflow.frontend.messages import rewrite_messages
 from fuseflow.frontend.ops import OpGraph
 from fuseflow.frontend.options import ImportOptions
+from fuseflow.frontend.reshapes import move_reshaped
 from fuseflow.frontend.rewrite import prune
 from fuseflow.frontend.segments import join_segments
 from fuseflow.frontend.slices import resolve_slices
@@ -42,7 +43,7 @@ def lower_to_einsums(
     options = options or ImportOptions()
     graph = rewrite_messages(join_segments(prune(graph)))
     _refuse_empty(graph)
-    graph = resolve_slices(graph)
+    graph = resolve_slices(move_reshaped(graph))
     graph = fold_numbers(recognise_masks(graph))
     graph = expand_composites(graph, options.empty_rows)
     result, operands = build_einsums(graph)

@@ -81,10 +81,14 @@ def test_weight_is_stored_summed_dimensions_first_whatever_its_own_order() -> No
 
 
 def test_operators_behind_a_refusal_name_their_place() -> None:
-    b = builder(x=(6, 4))
+    b = builder(x=(12,))
+    x = b.map("relu", "x")
+    first = b.reshape(x, (3, 4))
     b.source = SourceLoc("view", "view_1", "net.py", 12)
+    # The same axis in other factors: each reshape alone would only rename indices.
+    second = b.reshape(x, (4, 3))
     with pytest.raises(ModelError) as caught:
-        lowered(b, b.reshape("x", (4, 6)))
+        lowered(b, b.map("add", b.reduce("add", first, ()), b.reduce("add", second, ())))
     assert str(caught.value.findings[0].where).startswith("net.py:12")
 
 

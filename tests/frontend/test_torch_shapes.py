@@ -70,13 +70,31 @@ def test_axes_of_one_element_carry_no_index() -> None:
     assert [value.shape for value in graph.values.values()] == [(3, 4), (4,), (3, 4)]
 
 
-@pytest.mark.parametrize("shapes", [((6, 4), (4, 6)), ((12,), (3, 4))])
-def test_reshape_that_would_move_data_is_refused(shapes: tuple[tuple[int, ...], ...]) -> None:
-    first, second = shapes
+RESHAPES = {
+    "alone": ((6, 4), (4, 6)),
+    "between": ((2, 6, 4, 3), (2, 4, 6, 3)),
+    "with ones": ((4, 15), (1, 10, 1, 6)),
+    "twice": ((6, 4, 10, 9), (4, 6, 9, 10)),
+}
+
+
+@pytest.mark.parametrize("name", RESHAPES)
+def test_reshape_that_moves_data_is_a_product_with_a_tensor_of_ones(name: str) -> None:
+    before, after = RESHAPES[name]
+    graph = imported(lambda x: torch.relu(x).reshape(after) * 2, draw(*before))
+    assert "add:mul" in functions(graph)
+    assert f"a reshape moves data: {list(before)} to {list(after)}" in graph.notes
+    moved = next(value for value in graph.values.values() if value.origin == "reshape")
+    assert moved.tensor is not None
+    assert moved.tensor.stored in (24, 60, 90)
+
+
+def test_an_axis_in_different_factors_is_refused() -> None:
+    first, second = (12,), (3, 4)
 
     def forward(x: Tensor) -> Tensor:
         y = torch.relu(x)
-        return y.reshape(second).sum() + y.reshape(-1)[None].reshape(4, -1).sum()
+        return y.reshape(second).sum() + y.reshape(4, -1).sum()
 
     with pytest.raises(ModelError) as caught:
         imported(forward, draw(*first))
