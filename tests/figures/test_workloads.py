@@ -14,8 +14,9 @@ from fuseflow.models.graphs import graph_from_pairs
 from fuseflow.sim import simulate
 from tools.figures import workloads
 from tools.figures.cases import Case
-from tools.figures.configs import CONFIGS
-from tools.figures.graphs import GRAPHS
+from tools.figures.configs import CONFIGS, attention_config
+from tools.figures.graphs import GRAPHS, Kind
+from tools.figures.kernels import Attention
 from tools.figures.runner import Runner
 from tools.figures.workloads import GraphNetwork
 
@@ -47,3 +48,20 @@ def test_nodes_without_edges_have_right_results(
     for config in CONFIGS[model].values():
         program = fuse(graph_of_model, FuseOptions(schedule=parse_schedule(config.schedule)))
         assert simulate(program, check=True).check.passed, config.name
+
+
+@pytest.mark.parametrize("lanes", [(4, 1), (4, 4)])
+def test_attention_over_lanes_is_right_and_as_fast_as_it_can(lanes: tuple[int, int]) -> None:
+    load = Attention(128, 12, 8, 8, Kind.REDUCED, "S, width, b / 8")
+    row = Runner().run(Case((), load, attention_config("lanes", lanes)))
+    assert (row.status, row.reason) == ("ok", "")
+    assert row.ratio is not None
+    assert row.ratio < 1.1
+
+
+def test_tiles_save_the_area_of_a_tile() -> None:
+    load = Attention(64, 12, 4, 4, Kind.REDUCED, "S, width, b / 16")
+    scalar = Runner().run(Case((), load, attention_config("scalar")))
+    tiled = Runner().run(Case((), replace(load, tile=4), attention_config("tiles", tile=4)))
+    assert tiled.status == "ok"
+    assert 14 < scalar.cycles / tiled.cycles <= 16
