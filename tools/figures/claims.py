@@ -20,7 +20,7 @@ from tools.figures.paper import (
 )
 from tools.figures.rows import Row, Status
 from tools.figures.speedups import published, verdict
-from tools.figures.tables import of_figure, speedup
+from tools.figures.tables import of_figure, pair_with_unfused, speedup
 
 __all__ = ["Claim", "contradictions", "make_claims"]
 
@@ -68,7 +68,7 @@ def make_claims(rows: Sequence[Row]) -> list[Claim]:
 def contradictions(rows: Sequence[Row]) -> list[str]:
     """Return the rows of figure 12 that point the other way, or differ in number."""
     found = []
-    for row, base in _with_base(of_figure(rows, "fig12")):
+    for row, base in pair_with_unfused(of_figure(rows, "fig12")):
         words = verdict(row, speedup(row, base))
         if words.startswith(("different", "differs")):
             ours, theirs = speedup(row, base), published(row)
@@ -86,7 +86,7 @@ def _figure_4b(rows: Sequence[Row]) -> Claim:
     for name, group in _by_input(of_figure(rows, "fig4b")).items():
         ours = {
             row.config: quotient
-            for row, base in _with_base(group)
+            for row, base in pair_with_unfused(group)
             if (quotient := speedup(row, base)) is not None
         }
         if {"CS-factored", "CS-global", "partial"} <= ours.keys():
@@ -99,7 +99,7 @@ def _figure_4b(rows: Sequence[Row]) -> Claim:
 
 def _figure_12(rows: Sequence[Row], model: str) -> Claim:
     mine = [row for row in of_figure(rows, "fig12") if row.model == model]
-    words = [verdict(row, speedup(row, base)) for row, base in _with_base(mine)]
+    words = [verdict(row, speedup(row, base)) for row, base in pair_with_unfused(mine)]
     same, other = words.count("same direction"), words.count("different direction")
     ratios = sorted(float(each.rpartition(" ")[2]) for each in words if "paper, ratio" in each)
     agree = sum(each.startswith("agrees") for each in words)
@@ -144,7 +144,7 @@ def _figure_15(rows: Sequence[Row]) -> Claim:
     for scale in dict.fromkeys(row.scale for row in chosen):
         lines: dict[str, dict[int, float]] = {}
         full = []
-        for row, base in _with_base(row for row in chosen if row.scale == scale):
+        for row, base in pair_with_unfused(row for row in chosen if row.scale == scale):
             quotient = speedup(row, base)
             pattern, percent, *_ = row.input.split(", ")
             if quotient is not None and row.config == "partial":
@@ -292,14 +292,3 @@ def _by_input(rows: Iterable[Row]) -> dict[str, list[Row]]:
     for row in rows:
         groups.setdefault(row.input, []).append(row)
     return groups
-
-
-def _with_base(rows: Iterable[Row]) -> list[tuple[Row, Row | None]]:
-    """Pair each row that is not the unfused run with the unfused run of the same input."""
-    chosen = list(rows)
-    keys = {_key(row): row for row in chosen if row.config == "unfused"}
-    return [(row, keys.get(_key(row))) for row in chosen if row.config != "unfused"]
-
-
-def _key(row: Row) -> tuple[object, ...]:
-    return row.model, row.input, row.scale, row.density, row.memory, row.timing

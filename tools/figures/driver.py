@@ -17,37 +17,15 @@ from pathlib import Path
 
 from tools.figures.budget import choose, free_memory, predict, shortage
 from tools.figures.cases import FIGURES, SIZES, Case, cases_of
-from tools.figures.compile_tables import table_3, table_4
+from tools.figures.catalog import make_tables
 from tools.figures.page import publish
 from tools.figures.plots import draw_plots, is_available
 from tools.figures.rows import Row, Status, load_rows, store_row
 from tools.figures.runner import Runner, blank_row, is_current
-from tools.figures.speedups import figure_12
-from tools.figures.sweeps import (
-    figure_4b,
-    figure_14,
-    figure_15,
-    figure_16a,
-    figure_16b,
-    figure_17,
-    figure_18,
-)
 from tools.figures.tables import to_csv, to_markdown
 
-__all__ = ["main", "make_tables"]
+__all__ = ["main"]
 
-_TABLES = (
-    figure_4b,
-    figure_12,
-    figure_14,
-    figure_15,
-    figure_16a,
-    figure_16b,
-    figure_17,
-    figure_18,
-    table_3,
-    table_4,
-)
 # A case that ended so is tried again by the next run.
 _UNFINISHED = (Status.SKIPPED, Status.SKIPPED_BUDGET, Status.TIMEOUT)
 
@@ -72,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run(todo, len(done), Runner(files, args.limit), args.out / "rows", args.budget)
     rows = _current(args.out / "rows", every)
     found = list(rows.values())
-    make_tables(found, folder)
+    _write_tables(found, folder)
     if is_available():
         draw_plots(found, folder)
     else:
@@ -96,14 +74,12 @@ def _current(folder: Path, cases: Sequence[Case]) -> dict[str, Row]:
     }
 
 
-def make_tables(rows: Sequence[Row], folder: Path) -> None:
-    """Write every table that has rows, as Markdown and as CSV."""
+def _write_tables(rows: Sequence[Row], folder: Path) -> None:
+    """Write every table that has lines, as Markdown and as CSV."""
     folder.mkdir(parents=True, exist_ok=True)
-    for make in _TABLES:
-        table = make(rows)
-        if table.lines:
-            (folder / f"{table.name}.md").write_text(to_markdown(table))
-            (folder / f"{table.name}.csv").write_text(to_csv(table))
+    for table in make_tables(rows):
+        (folder / f"{table.name}.md").write_text(to_markdown(table))
+        (folder / f"{table.name}.csv").write_text(to_csv(table))
 
 
 def _run(

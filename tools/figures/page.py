@@ -12,19 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.figures.cases import SIZES
+from tools.figures.catalog import make_tables
 from tools.figures.claims import contradictions, make_claims
-from tools.figures.compile_tables import table_3, table_4
 from tools.figures.rows import Row, Status, row_from
-from tools.figures.speedups import figure_12
-from tools.figures.sweeps import (
-    figure_4b,
-    figure_14,
-    figure_15,
-    figure_16a,
-    figure_16b,
-    figure_17,
-    figure_18,
-)
 from tools.figures.tables import Table, number, ratio, to_markdown
 
 __all__ = ["PAGE", "make_page", "publish", "published_rows"]
@@ -91,18 +81,6 @@ _COLUMNS = {
     "fig14": ("input", "kind", "scale", "fusion", "FLOPs / unfused", "bytes / unfused",
               "bytes (artifact) / unfused", "paper FLOPs / unfused", "paper bytes / unfused"),
 }  # fmt: skip
-_TABLES = (
-    figure_4b,
-    figure_12,
-    figure_14,
-    figure_15,
-    figure_16a,
-    figure_16b,
-    figure_17,
-    figure_18,
-    table_3,
-    table_4,
-)
 
 
 def publish(rows: Sequence[Row], size: str) -> Path:
@@ -128,7 +106,7 @@ def published_rows() -> dict[str, list[Row]]:
 def make_page(kept: dict[str, list[Row]]) -> str:
     """Return the page; where two sizes have the same case, the larger size speaks."""
     rows = list({row.case: row for size in SIZES for row in kept.get(size, [])}.values())
-    tables = [table for make in _TABLES if (table := _narrowed(make(rows))).lines]
+    tables = [_narrowed(table) for table in make_tables(rows)]
     parts = [
         _INTRODUCTION,
         "## What was found\n",

@@ -16,7 +16,7 @@ from typing import Any
 from tools.figures.paper import FIGURE_14_COUNTS, FIGURE_16_CYCLES
 from tools.figures.rows import Row, Status
 from tools.figures.speedups import published
-from tools.figures.tables import of_figure, speedup
+from tools.figures.tables import of_figure, pair_with_unfused, speedup
 
 __all__ = ["PLOTS", "draw_plots", "is_available"]
 
@@ -54,13 +54,13 @@ def _figure_12(pyplot: Any, rows: Sequence[Row]) -> Any:
     for panel, model in zip(panels[0], models, strict=True):
         mine = [row for row in rows if row.model == model and row.timing == "comal"]
         inputs = list(dict.fromkeys((row.input, row.density) for row in mine))
-        for row in mine:
-            key = (row.input, row.density)
-            base = _find(mine, key)
+        for row, base in pair_with_unfused(mine):
             quotient = speedup(row, base)
             if quotient is None or row.config not in _COLORS:
                 continue
-            place = inputs.index(key) + 0.27 * (list(_COLORS).index(row.config) - 1)
+            place = inputs.index((row.input, row.density)) + 0.27 * (
+                list(_COLORS).index(row.config) - 1
+            )
             panel.bar(place, quotient, 0.25, color=_COLORS[row.config], label=row.config)
             theirs = published(row)
             if theirs is not None:
@@ -100,8 +100,7 @@ def _figure_14(pyplot: Any, rows: Sequence[Row]) -> Any:
 def _figure_15(pyplot: Any, rows: Sequence[Row]) -> Any:
     figure, panel = pyplot.subplots(figsize=(4, 3))
     lines: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    for row in rows:
-        base = _find(rows, (row.input, row.density))
+    for row, base in pair_with_unfused(rows):
         quotient = speedup(row, base)
         pattern, percent, *_ = row.input.split(", ")
         if row.config != "unfused" and quotient is not None:
@@ -175,12 +174,6 @@ PLOTS: Mapping[str, Callable[[Any, Sequence[Row]], Any]] = {
     "fig17": _figure_17,
     "fig18": _figure_18,
 }
-
-
-def _find(rows: Sequence[Row], key: tuple[str, float]) -> Row | None:
-    """Return the unfused run of an input and a density."""
-    found = (row for row in rows if row.config == "unfused" and (row.input, row.density) == key)
-    return next(found, None)
 
 
 def _legend(panel: Any) -> None:

@@ -13,7 +13,17 @@ from collections.abc import Mapping, Sequence
 from tools.figures.graphs import Kind
 from tools.figures.paper import figure_12_speedups
 from tools.figures.rows import Row, Status
-from tools.figures.tables import Table, number, of_figure, over_floor, ratio, speedup, status
+from tools.figures.tables import (
+    Table,
+    input_key,
+    number,
+    of_figure,
+    over_floor,
+    pair_with_unfused,
+    ratio,
+    speedup,
+    status,
+)
 
 __all__ = ["figure_12", "published", "verdict"]
 
@@ -44,8 +54,7 @@ _NOTES = (
 def figure_12(rows: Sequence[Row]) -> Table:
     """Return the table of figure 12; a configuration that did not run has a line as well."""
     chosen = of_figure(rows, "fig12")
-    unfused = {_key(row): row for row in chosen if row.config == "unfused"}
-    lines = tuple(_line(row, unfused.get(_key(row))) for row in chosen)
+    lines = tuple(_line(row, base) for row, base in pair_with_unfused(chosen))
     derived = {"single": _one_projection(chosen), "shipped": _as_shipped(chosen)}
     notes = [note.format(**derived) for note in _NOTES]
     return Table("fig12", "Figure 12: fusion granularity", _COLUMNS, lines, tuple(notes))
@@ -90,10 +99,6 @@ def _published_name(row: Row) -> str:
     return re.split(r"-like|, ", row.input)[0]
 
 
-def _key(row: Row) -> tuple[object, ...]:
-    return row.model, row.input, row.scale, row.density, row.memory, row.timing
-
-
 def _line(row: Row, base: Row | None) -> tuple[str, ...]:
     ours = speedup(row, base)
     return (
@@ -108,7 +113,7 @@ def _line(row: Row, base: Row | None) -> tuple[str, ...]:
 
 def _as_shipped(rows: Sequence[Row]) -> str:
     """Return the cycles of GraphSAGE, unfused, that the artifact would sum up."""
-    partial = {_key(row): row.cycles for row in rows if row.config == "partial"}
+    partial = {input_key(row): row.cycles for row in rows if row.config == "partial"}
     texts = []
     for row in rows:
         if (row.model, row.config) != ("gcn", "unfused") or not row.kernels or not row.nodes:
@@ -118,8 +123,8 @@ def _as_shipped(rows: Sequence[Row]) -> str:
             if "softmax" not in kernel.name:
                 cycles += kernel.cycles * (2 if ".linear." in kernel.name else 1)
         name = f"{row.input}, d {row.density:g}, accumulators {_accumulators(row)}"
-        if partial.get(_key(row)):
-            quotient = cycles / partial[_key(row)]
+        if partial.get(input_key(row)):
+            quotient = cycles / partial[input_key(row)]
             texts.append(f"{name}: {cycles:,} cycles, {quotient:.2f} times those of partial fusion")
     return "; ".join(texts) or "not run"
 

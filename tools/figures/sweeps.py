@@ -14,7 +14,16 @@ from tools.figures.paper import (
     FIGURE_18_SPREAD,
 )
 from tools.figures.rows import Row, Status
-from tools.figures.tables import Table, number, of_figure, over_floor, ratio, speedup, status
+from tools.figures.tables import (
+    Table,
+    number,
+    of_figure,
+    over_floor,
+    pair_with_unfused,
+    ratio,
+    speedup,
+    status,
+)
 
 __all__ = [
     "figure_4b",
@@ -32,8 +41,6 @@ _CYCLES = ("cycles", "floor", "cycles / floor")
 
 def figure_4b(rows: Sequence[Row]) -> Table:
     """GCN on Collab: what a compiler of single expressions reaches, and fusion across them."""
-    chosen = of_figure(rows, "fig4b")
-    base = _base(chosen)
     theirs = {
         "CS-factored": FIGURE_4B_SPEEDUPS["C+S"],
         "CS-global": FIGURE_4B_SPEEDUPS["C+S"],
@@ -42,7 +49,7 @@ def figure_4b(rows: Sequence[Row]) -> Table:
     lines = tuple(
         (row.config, *_labels(row), *_cycles(row), ratio(speedup(row, base)),
          ratio(theirs.get(row.config)), status(row))
-        for row in chosen
+        for row, base in pair_with_unfused(of_figure(rows, "fig4b"))
     )  # fmt: skip
     columns = ("fusion", *_LABELS, *_CYCLES, "speed-up", "paper", "status")
     note = (
@@ -57,8 +64,7 @@ def figure_14(rows: Sequence[Row]) -> Table:
     """FLOPs and bytes of GCN under partial fusion, relative to unfused."""
     chosen = of_figure(rows, "fig14")
     lines = []
-    for row in chosen:
-        base = _base(chosen, row.input)
+    for row, base in pair_with_unfused(chosen):
         theirs = _published_counts(row)
         lines.append(
             (row.input, row.kind, row.scale or "full size", row.config, number(row.flops),
@@ -82,8 +88,7 @@ def figure_15(rows: Sequence[Row]) -> Table:
     """Speed-ups of GCN over the sparsity and the pattern of the adjacency matrix."""
     chosen = of_figure(rows, "fig15")
     lines = []
-    for row in chosen:
-        base = _base(chosen, row.input)
+    for row, base in pair_with_unfused(chosen):
         floor = base.floor / row.floor if base is not None and row.floor else None
         lines.append(
             (row.input, row.kind, row.scale or "full size", row.config, *_cycles(row),
@@ -184,12 +189,6 @@ def _labels(row: Row) -> tuple[str, ...]:
 
 def _cycles(row: Row) -> tuple[str, ...]:
     return number(row.cycles), number(row.floor), over_floor(row)
-
-
-def _base(rows: Sequence[Row], name: str | None = None) -> Row | None:
-    """Return the unfused run, of an input."""
-    found = (row for row in rows if row.config == "unfused" and name in (None, row.input))
-    return next(found, None)
 
 
 def _relative(count: int, base: Row | None, field: str) -> str:

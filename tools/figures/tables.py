@@ -12,9 +12,11 @@ from tools.figures.rows import Row, Status
 
 __all__ = [
     "Table",
+    "input_key",
     "number",
     "of_figure",
     "over_floor",
+    "pair_with_unfused",
     "ratio",
     "speedup",
     "status",
@@ -49,6 +51,18 @@ def ratio(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def pair_with_unfused(rows: Iterable[Row]) -> list[tuple[Row, Row | None]]:
+    """Pair each row with the unfused run of the same input on the same machine, if there is one."""
+    chosen = list(rows)
+    unfused = {input_key(row): row for row in chosen if row.config == "unfused"}
+    return [(row, unfused.get(input_key(row))) for row in chosen]
+
+
+def input_key(row: Row) -> tuple[object, ...]:
+    """Return what rows have in common that differ in their fusion only."""
+    return row.model, row.input, row.scale, row.density, row.memory, row.timing
 
 
 def over_floor(row: Row) -> str:
