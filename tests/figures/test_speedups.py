@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
 
 from tests.figures.samples import a_row
-from tools.figures.cases import SIZES, cases_of
+from tools.figures.cases import SIZES, Case, cases_of
 from tools.figures.graphs import GRAPHS, Kind
 from tools.figures.rows import KernelRow, Row, Status
 from tools.figures.speedups import figure_12, published, verdict
@@ -89,6 +90,15 @@ def test_every_case_says_what_its_input_is(size: str) -> None:
         if load.kind in (Kind.REDUCED, Kind.REDUCED_STAND_IN):
             assert load.scale, case.name
     assert all(name == spec.name for name, spec in GRAPHS.items())
+
+
+def test_cases_of_two_sizes_share_a_name_only_if_they_are_one() -> None:
+    """Rows of all sizes lie in one folder."""
+    every: dict[str, Case] = {}
+    for size, files in itertools.product(SIZES, ([], ["cora"])):
+        for case in cases_of(size, files, opt_in=True):
+            same = every.setdefault(case.name, case)
+            assert (same.workload, same.config) == (case.workload, case.config)
 
 
 def test_tables_are_printed_for_people_and_programs() -> None:

@@ -117,9 +117,15 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Return a name that no other case has."""
+        """Return a name that no other case has, of any size."""
         load = self.workload
-        parts = [load.model, load.input, f"d{load.density:g}", self.config.name]
+        parts = [
+            load.model,
+            load.input,
+            *[load.scale] * bool(load.scale),
+            f"d{load.density:g}",
+            self.config.name,
+        ]
         parts += [self.memory] * (self.memory != "ideal") + [self.timing] * (self.timing != "comal")
         return " / ".join([*parts, *["orders"] * self.counts_orders])
 
