@@ -244,7 +244,7 @@ def _table_3(rows: Sequence[Row]) -> Claim:
     theirs = "; ".join(f"{_MODELS[m]} {a:g} %, {b:g} %" for m, (a, b) in TABLE_3_ERRORS.items())
     return _claim(
         "Table 3", f"errors of estimated FLOPs, bytes: {theirs}", texts,
-        "not comparable: counts are exact here",
+        "not comparable: structures are counted here, where that is quick",
     )  # fmt: skip
 
 

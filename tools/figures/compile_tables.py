@@ -35,8 +35,8 @@ def table_3(rows: Sequence[Row]) -> Table:
     )  # fmt: skip
     note = (
         "Absolute error relative to the simulation. The paper estimates from dimensions, "
-        "sparsities and rates of intersection; here the structure of the operands is counted, so "
-        "FLOPs and bytes are exact by design, and a comparison with its errors says little."
+        "sparsities and rates of intersection; here the structure of the operands is counted, and "
+        "exact, unless that takes too long. A comparison with its errors says little."
     )
     return Table("table3", "Table 3: errors of the estimator", columns, tuple(lines), (note,))
 
