@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 from fuseflow.cli.common import Context, load, produce, run
 from fuseflow.cli.memory_option import with_memory_option
 from fuseflow.cli.parser import Parser, mebibytes
-from fuseflow.cli.watching import INTERRUPTED, MEMORY, Progress, open_trace
+from fuseflow.cli.watching import (
+    INTERRUPTED,
+    MEMORY,
+    TERMINATED,
+    Progress,
+    catch_termination,
+    open_trace,
+    processors,
+)
 from fuseflow.errors import (
     CheckFailedError,
     DeadlockError,
@@ -71,6 +79,13 @@ def make_parser() -> Parser:
         "--profile",
         action="store_true",
         help="add the time and memory of this run, which differ from run to run, to the report",
+    )
+    parser.add_incidental(
+        "--threads",
+        type=_count,
+        metavar="N",
+        help="threads that may work at the same time (default: one per processor that this process "
+        "may use); the report is the same for any number",
     )
     parser.add_incidental(
         "--engine",
@@ -141,6 +156,12 @@ def _add_trace(parser: Parser) -> None:
     )
 
 
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
 def _depth(text: str) -> int | str:
     return text if text == AUTO else int(text)
 
@@ -166,7 +187,8 @@ def _execute(context: Context) -> int:
     }
     progress = Progress(context.console, len(artifact.root.kernels), args)
     start = time.perf_counter()
-    with open_trace(args) as observe:
+    threads = args.threads or processors()
+    with open_trace(args) as observe, catch_termination() as terminated:
         report = simulate(
             artifact.root,
             hardware,
@@ -174,9 +196,13 @@ def _execute(context: Context) -> int:
             check=args.check,
             max_cycles=args.max_cycles,
             watch=Watch(detail=args.stats, progress=progress, observe=observe),
+            threads=threads,
             **given,
         )
-    _deliver(context, report, artifact, time.perf_counter() - start)
+    _deliver(context, report, artifact, time.perf_counter() - start, threads)
+    if report.stopped == INTERRUPTED and terminated():
+        context.console.failure("terminated")
+        return TERMINATED
     if report.stopped == INTERRUPTED:
         raise KeyboardInterrupt
     failure = _failure(report, checked=args.check)
@@ -186,7 +212,7 @@ def _execute(context: Context) -> int:
 
 
 def _deliver(
-    context: Context, report: SimulationReport, source: Artifact[Any], seconds: float
+    context: Context, report: SimulationReport, source: Artifact[Any], seconds: float, threads: int
 ) -> None:
     """Write the report, which a run that stopped early has too, and say what it holds."""
     from fuseflow.ir.report import SimulatorStats
@@ -196,7 +222,7 @@ def _deliver(
             wall_seconds=seconds,
             tokens_per_second=report.totals.tokens / seconds,
             peak_rss_bytes=_peak_memory(),
-            threads=1,
+            threads=threads,
         )
     produce(context, report, source)
     _say(context, report)

@@ -10,7 +10,9 @@ import io
 import os
 import resource
 import select
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,10 +24,22 @@ if TYPE_CHECKING:
     from fuseflow.sim.machine import Machine
     from fuseflow.sim.result import MachineResult
 
-__all__ = ["INTERRUPTED", "MEMORY", "Progress", "memory_in_use", "open_trace"]
+__all__ = [
+    "INTERRUPTED",
+    "MEMORY",
+    "TERMINATED",
+    "Progress",
+    "catch_termination",
+    "memory_in_use",
+    "open_trace",
+    "processors",
+]
 
 INTERRUPTED = "interrupted"
 MEMORY = "of memory"
+TERMINATED = 128 + signal.SIGTERM
+"""Exit code of a run that was asked to end."""
+
 LOOK_SECONDS = 0.05
 TELL_SECONDS = 5.0
 
@@ -38,7 +52,9 @@ class Progress:
         self._kernels = kernels
         self._limit: int | None = args.max_memory
         self._pipe = _reader_poll() if args.output == "-" else None
+        self._speaks = sys.stderr.isatty() or args.verbose
         self._looked = self._told = time.monotonic()
+        self._cycles = 0
 
     def __call__(self, number: int, kernel: str, cycles: int) -> str | None:
         """Look around, but not too often.
@@ -52,12 +68,21 @@ class Progress:
         self._looked = now
         if self._pipe is not None and self._pipe.poll(0):
             raise BrokenPipeError
-        if now - self._told >= TELL_SECONDS:
+        if self._speaks and now - self._told >= TELL_SECONDS:
+            self._tell(number, kernel, cycles, now - self._told)
             self._told = now
-            self._console.note(f"kernel {number} of {self._kernels} ({kernel}), cycle {cycles:,}")
         if self._limit is not None and memory_in_use() > self._limit:
             return f"the limit of {self._limit / 2**20:g} MiB {MEMORY}"
         return None
+
+    def _tell(self, number: int, kernel: str, cycles: int, seconds: float) -> None:
+        """Say where the run is, and how fast it got there since the last time."""
+        speed = max(0, cycles - self._cycles) / seconds if seconds else 0.0
+        self._cycles = cycles
+        self._console.note(
+            f"kernel {number} of {self._kernels} ({kernel}), cycle {cycles:,}, "
+            f"{speed:,.0f} cycles per second"
+        )
 
 
 def _reader_poll() -> Any:
@@ -69,6 +94,33 @@ def _reader_poll() -> Any:
     poll = select.poll()
     poll.register(descriptor, 0)  # errors are reported always, nothing else is of interest
     return poll
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def catch_termination() -> Iterator[Callable[[], bool]]:
+    """Let SIGTERM end a run like Ctrl-C, with its report; give what tells whether it came."""
+    came = False
+
+    def interrupt(_number: int, _frame: object) -> None:
+        nonlocal came
+        came = True
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield lambda: came
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def memory_in_use() -> int:

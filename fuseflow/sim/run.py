@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from fuseflow.errors import UsageError
+from fuseflow.errors import GraphError, UsageError
 from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram
 from fuseflow.ir.einsum import Value
 from fuseflow.ir.hardware import HardwareConfig
 from fuseflow.ir.report import SimulationReport
 from fuseflow.ir.verify_dataflow import verify_program
 from fuseflow.sim.advice import sufficient_capacities
+from fuseflow.sim.ahead import Ahead, Asker, Outcome, Share, is_chain
 from fuseflow.sim.assemble import assemble
 from fuseflow.sim.build import build_machine
 from fuseflow.sim.check import ATOL, RTOL, check_outputs
@@ -38,6 +39,7 @@ class Simulator(Protocol):
         max_cycles: int | None = None,
         watch: bool = False,
         progress: Callable[[int], str | None] | None = None,
+        threads: int | Callable[[], int] = 1,
     ) -> MachineResult:
         """Run one kernel."""
 
@@ -87,6 +89,7 @@ def simulate(
     atol: float = ATOL,
     max_cycles: int | None = None,
     watch: Watch | None = None,
+    threads: int = 1,
 ) -> SimulationReport:
     """Run all kernels of a program in order.
 
@@ -99,6 +102,10 @@ def simulate(
         atol: tolerance of the check, relative to the largest magnitude of a reference.
         max_cycles: stop when the program has taken more cycles than this.
         watch: more figures, and eyes on the run.
+        threads: that may work at the same time: on kernels that do not read what the other writes,
+            and on parts of a long kernel. The report is the same for any number. One thread runs
+            whatever keeps every token (`watch.detail`, `watch.observe`), the twin, and the parts
+            of a kernel whose memory model is not ideal.
 
     Returns:
         The report. After a deadlock (`deadlock` says where), at the limit, after Ctrl-C, or when
@@ -115,12 +122,16 @@ def simulate(
     verify_program(program)
     check_windows(machine_config.memory, program.tensors)
     run = _Run(program, machine_config, SIMULATORS[engine](), max_cycles, watch or Watch())
+    run.threads = 1 if engine == "twin" or run.detail else threads
     try:
+        run.start()
         for kernel in program.kernels:
             if not run.step(kernel):
                 break
     except KeyboardInterrupt:
         run.stop(INTERRUPTED)
+    finally:
+        run.close()
     return run.finish(check, rtol, atol)
 
 
@@ -144,31 +155,70 @@ class _Run:
         self.addresses = allocate(program.tensors, hardware.memory)
         self.report = SimulationReport(program.name, hardware, notes=list(program.notes))
         self.cycles = 0
+        self.detail = watch.detail or watch.observe is not None
+        self.threads = 1
+        self.ahead: Ahead | None = None
+
+    def start(self) -> None:
+        """Simulate kernels before their turn, where there are threads and such kernels."""
+        kernels = self.program.kernels
+        if self.threads > 1 and not is_chain(kernels):
+            self.ahead = Ahead(kernels, self.tensors, self._simulate, self.threads)
+
+    def close(self) -> None:
+        """Let no thread go on."""
+        if self.ahead is not None:
+            self.ahead.close()
 
     def step(self, kernel: DataflowGraph) -> bool:
         """Run one kernel; return whether the next one can start."""
-        limit = None if self.max_cycles is None else self.max_cycles - self.cycles
-        machine = build_machine(kernel, self.tensors, self.hardware, self.addresses)
-        detail = self.watch.detail or self.watch.observe is not None
-        progress = self._progress(kernel)
-        result = self.simulator(machine, max_cycles=limit, watch=detail, progress=progress)
+        limit = self._limit()
+        ask = self._progress(kernel)
+        machine, result, made = self._outcome(kernel, limit, ask)
         if self.watch.observe is not None:
             self.watch.observe(machine, result, self.cycles)
         self.report.kernels.append(kernel_statistics(kernel, machine, result))
         advice = None
         if result.deadlock is not None and self.watch.advise:
-            again = partial(self.simulator, max_cycles=limit, progress=progress)
+            again = partial(self.simulator, max_cycles=limit, progress=ask, threads=self.threads)
             advice = sufficient_capacities(machine, result.deadlock, again)
         self.report.deadlock = deadlock_report(machine, result, advice)
         self.cycles += result.elapsed
         in_time = limit is None or result.elapsed <= limit
         self.report.complete = result.complete and in_time
         if self.report.complete:
-            for name, tensor in assemble(machine, result, self.tensors).items():
+            for name, tensor in made.items():
                 self.tensors[name] = replace(self.tensors[name], tensor=tensor)
         elif result.deadlock is None:
             self.stop(result.stopped or f"the limit of {self.max_cycles} cycles")
         return self.report.complete
+
+    def _limit(self) -> int | None:
+        return None if self.max_cycles is None else self.max_cycles - self.cycles
+
+    def _outcome(self, kernel: DataflowGraph, limit: int | None, ask: Asker) -> Outcome:
+        """Run a kernel that is due; its outcome may be there already."""
+        if self.ahead is not None:
+            try:
+                outcome = self.ahead.outcome(len(self.report.kernels), ask)
+            except GraphError:
+                if limit is None:
+                    raise
+            else:
+                if limit is None or outcome.result.stopped or outcome.result.elapsed <= limit:
+                    return outcome
+            # It ran when the limit was not known to be so near.
+        return self._simulate(kernel, self.tensors, ask, lambda: self.threads)
+
+    def _simulate(
+        self, kernel: DataflowGraph, tensors: Mapping[str, Value], ask: Asker, share: Share
+    ) -> Outcome:
+        machine = build_machine(kernel, tensors, self.hardware, self.addresses)
+        result = self.simulator(
+            machine, max_cycles=self._limit(), watch=self.detail, progress=ask, threads=share
+        )
+        made = assemble(machine, result, tensors) if result.complete else {}
+        return Outcome(machine, result, made)
 
     def stop(self, reason: str) -> None:
         """Note that the run ends here."""
@@ -178,13 +228,11 @@ class _Run:
         self.report.stopped = reason
         self.report.notes.append(f"stopped in kernel {name}: {reason}")
 
-    def _progress(self, kernel: DataflowGraph) -> Callable[[int], str | None] | None:
-        """Return what tells the watcher about a kernel, None if there is none."""
+    def _progress(self, kernel: DataflowGraph) -> Asker:
+        """Return what tells the watcher about a kernel."""
         tell = self.watch.progress
-        if tell is None:
-            return None
         number, before = len(self.report.kernels) + 1, self.cycles
-        return lambda clock: tell(number, kernel.name, before + clock)
+        return lambda clock: tell(number, kernel.name, before + clock) if tell else None
 
     def finish(self, check: bool, rtol: float, atol: float) -> SimulationReport:
         """Add sums, outputs and the check to the report."""

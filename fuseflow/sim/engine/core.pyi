@@ -9,6 +9,7 @@ from fuseflow.sim.memory import MemoryFigures
 from fuseflow.sim.result import ChannelResult, UnitResult
 
 class Core:
+    threads: int
     @property
     def was_cut(self) -> bool: ...
     def __init__(
@@ -17,7 +18,6 @@ class Core:
         record: bool,
         max_cycles: int | None,
         watch: bool = False,
-        threads: int = 1,
         eager: bool = False,
     ) -> None: ...
     def run(self, progress: Callable[[int], bool] | None = None) -> int: ...

@@ -25,7 +25,7 @@ from fuseflow.sim.engine.horizon cimport horizon
 from fuseflow.sim.engine.memory cimport IDEAL, Memory, memory_serve, memory_start
 from fuseflow.sim.engine.memory_figures cimport clients_of, figures_of
 from fuseflow.sim.engine.net cimport Net, is_over, visit
-from fuseflow.sim.engine.parts cimport Crew, crew_open, merge, split
+from fuseflow.sim.engine.parts cimport MAX_PARTS, Crew, crew_open, merge, split
 from fuseflow.sim.engine.pool cimport (
     NO_FAULT, Arena, Fault, Pool, arena_close, arena_open, pool_open, pool_take,
 )
@@ -67,7 +67,8 @@ cdef class Core:
     cdef object machine
     cdef bint watch  # units go token by token, and removals are kept
     # Threads.
-    cdef int32_t threads
+    cdef public int32_t threads  # that may be used by now
+    cdef bint whole  # the machine must not be cut
     cdef Crew* crew  # NULL until threads are wanted
     cdef bint eager  # use threads as soon and as often as can be: for tests
     cdef bint started
@@ -80,7 +81,7 @@ cdef class Core:
     cdef int64_t longest  # and of the one that worked longest in each round
     cdef readonly bint was_cut  # threads have run parts of the machine
 
-    def __cinit__(self, machine, record, max_cycles, watch=False, threads=1, eager=False):
+    def __cinit__(self, machine, record, max_cycles, watch=False, eager=False):
         tiles = [channel.tile for channel in machine.channels]
         widest = max((int(np.prod(tile)) for tile in tiles), default=1)
         arena_open(&self.arena)
@@ -113,7 +114,8 @@ cdef class Core:
 
         # What memory answers, and what is recorded, goes by the order of the whole machine.
         self.eager = eager
-        self.threads = threads if self.memory.kind == IDEAL and not (record or watch) else 1
+        self.whole = self.memory.kind != IDEAL or record or watch
+        self.threads = 1
 
     def __dealloc__(self):
         arena_close(&self.arena)
@@ -205,10 +207,11 @@ cdef class Core:
         """Run for a while; False when there is nothing left to do."""
         if self.crew is not NULL and self.crew.count:
             self.periods += 1
-            if not run_parts(self.crew, 0 if self.eager else PERIOD) or self.periods == PERIODS:
+            if (not run_parts(self.crew, 0 if self.eager else PERIOD)
+                    or self.periods == PERIODS or self.threads < self.crew.count):
                 self._put_together()
             return self.pool.fault.code == NO_FAULT
-        if self.threads > 1:
+        if self.threads > 1 and not self.whole:
             self._prepare_cut()
         if not self._run_some():
             return False
@@ -230,10 +233,10 @@ cdef class Core:
             return
         if self.crew is NULL:
             self.crew = <Crew*> pool_take(&self.pool, sizeof(Crew))
-            if self.crew is NULL or not crew_open(self.crew, &self.net, &self.pool, self.threads):
-                self.threads = 1
+            if self.crew is NULL or not crew_open(self.crew, &self.net, &self.pool):
                 return
             self.crew.eager = self.eager
+        self.crew.threads = min(self.threads, <int32_t> MAX_PARTS)
         begin_timing(self.crew)
         self.timed = True
 

@@ -9,7 +9,7 @@ channel that is cut by what it costs to bring over what was sent in that time.
 from libc.stdint cimport int32_t, int64_t
 
 from fuseflow.sim.engine.net cimport Net
-from fuseflow.sim.engine.parts cimport Crew, Sent
+from fuseflow.sim.engine.parts cimport MAX_PARTS, Crew, Sent
 from fuseflow.sim.engine.pool cimport Pool, pool_take
 from fuseflow.sim.engine.ring cimport NUMBERS, Chan, Entry
 from fuseflow.sim.engine.sync cimport worked
@@ -36,8 +36,8 @@ cdef bint prepare_cut(Crew* crew) noexcept nogil:
     crew.sent = <Sent*> pool_take(pool, crew.net.n_chans * sizeof(Sent))
     crew.before = <int64_t*> pool_take(pool, (n + 1) * sizeof(int64_t))
     crew.crossing = <int64_t*> pool_take(pool, (n + 1) * sizeof(int64_t))
-    crew.best = <int64_t*> pool_take(pool, crew.threads * (n + 1) * sizeof(int64_t))
-    crew.cut = <int32_t*> pool_take(pool, crew.threads * (n + 1) * sizeof(int32_t))
+    crew.best = <int64_t*> pool_take(pool, MAX_PARTS * (n + 1) * sizeof(int64_t))
+    crew.cut = <int32_t*> pool_take(pool, MAX_PARTS * (n + 1) * sizeof(int32_t))
     if pool.fault.code:
         return False
     _order_units(crew.net, crew.place, crew.part_of, crew.order)

@@ -54,7 +54,7 @@ cdef struct Sent:
 
 cdef struct Crew:
     Net* net
-    int32_t threads
+    int32_t threads  # that may be used, so many parts at most
     bint eager  # cut at random, whatever that promises
     int64_t seed
     int32_t count  # parts by now, 0 while the machine is whole
@@ -85,6 +85,6 @@ cdef struct Crew:
     bint cancelled
 
 
-cdef bint crew_open(Crew* crew, Net* net, Pool* pool, int32_t threads) noexcept nogil
+cdef bint crew_open(Crew* crew, Net* net, Pool* pool) noexcept nogil
 cdef bint split(Crew* crew) noexcept nogil
 cdef void merge(Crew* crew) noexcept nogil

@@ -16,15 +16,14 @@ cdef enum:
     WORTHWHILE = 120  # percent: speed that a cut must promise
 
 
-cdef bint crew_open(Crew* crew, Net* net, Pool* pool, int32_t threads) noexcept nogil:
-    """Prepare for up to so many parts; False if memory is short."""
+cdef bint crew_open(Crew* crew, Net* net, Pool* pool) noexcept nogil:
+    """Prepare for parts; False if memory is short."""
     cdef int32_t k
     crew.net = net
-    crew.threads = min(threads, <int32_t> MAX_PARTS)
     crew.parts[0].pool = pool
     crew.bridges = <Bridge*> pool_take(pool, net.n_chans * sizeof(Bridge))
     crew.far = <Chan*> pool_take(pool, net.n_chans * sizeof(Chan))
-    for k in range(1, crew.threads):
+    for k in range(1, MAX_PARTS):
         crew.parts[k].pool = &crew.pools[k]
         if not pool_open(&crew.pools[k], pool.arena, pool.block_bytes):
             return False

@@ -36,7 +36,7 @@ def run_engine(
     max_cycles: int | None = None,
     watch: bool = False,
     progress: Callable[[int], str | None] | None = None,
-    threads: int = 1,
+    threads: int | Callable[[], int] = 1,
     eager: bool = False,
 ) -> MachineResult:
     """Simulate a kernel; the result equals that of the twin.
@@ -47,8 +47,8 @@ def run_engine(
         max_cycles: units whose clock has passed this do nothing more.
         watch: go token by token and keep, like `record`, also removals and waits by input.
         progress: called now and then with the latest clock; a reason that it returns ends the run.
-        threads: that may work at the same time, if the kernel runs long enough to be worth it. The
-            result is the same for any number.
+        threads: that may work at the same time, if the kernel runs long enough to be worth it; a
+            function is asked again and again. The result is the same for any number.
         eager: use threads as soon and as often as can be; slow, for tests.
 
     Returns:
@@ -58,12 +58,12 @@ def run_engine(
         GraphError: tokens do not fit each other or the data (rules of `fuseflow.sim.faults`).
         MemoryError: what must be kept does not fit into memory.
     """
-    core = Core(machine, record, max_cycles, watch, threads, eager)
-    faulty, stopped = _run(core, progress)
+    core = Core(machine, record, max_cycles, watch, eager)
+    faulty, stopped = _run(core, progress, threads if callable(threads) else lambda: threads)
     if core.was_cut and not stopped and (faulty >= 0 or _is_limited(machine, core, max_cycles)):
         # What is done when a run breaks off depends on who went first: as on one thread.
         core = Core(machine, record, max_cycles, watch)
-        faulty, stopped = _run(core, progress)
+        faulty, stopped = _run(core, progress, lambda: 1)
     if faulty >= 0:
         raise _fault(machine, core, faulty)
     stuck = [i for i in range(len(machine.units)) if core.waiting(i) is not None]
@@ -79,12 +79,15 @@ def run_engine(
     )
 
 
-def _run(core: Core, progress: Callable[[int], str | None] | None) -> tuple[int, str | None]:
+def _run(
+    core: Core, progress: Callable[[int], str | None] | None, threads: Callable[[], int]
+) -> tuple[int, str | None]:
     """Run to the end or until somebody wants it to stop; what was reached so far stays."""
     reason: str | None = None
 
     def ask(clock: int) -> bool:
         nonlocal reason
+        core.threads = threads()
         reason = progress(clock) if progress else None
         return reason is not None
 

@@ -36,6 +36,7 @@ def run_twin(
     max_cycles: int | None = None,
     watch: bool = False,
     progress: Callable[[int], str | None] | None = None,
+    threads: int | Callable[[], int] = 1,
 ) -> MachineResult:
     """Simulate a kernel token by token.
 
@@ -45,6 +46,7 @@ def run_twin(
         watch: keep, like `record`, also when tokens were removed, and waits by input.
         max_cycles: units whose clock has passed this do nothing more.
         progress: called now and then with the latest clock; a reason that it returns ends the run.
+        threads: that could be used; this simulator is a single one.
 
     Returns:
         Figures, written arrays and, if wanted, streams. A deadlock is a result, not an error.

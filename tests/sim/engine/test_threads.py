@@ -85,20 +85,23 @@ def test_a_broken_rule_is_told_in_the_same_words() -> None:
 def test_a_long_run_is_cut_and_a_short_one_is_not() -> None:
     """By itself, not because a test wants it."""
     long = spmm(30_000, 100, 8, 8)
-    core = Core(long, False, None, threads=2)
+    core = Core(long, False, None)
+    core.threads = 2
     assert core.run() == -1
     assert core.was_cut
     total, longest = core.threads_worked()
     assert 0 < longest <= total
     assert_equal_results(long, run_engine(long, threads=2), run_engine(long))
-    core = Core(spmm(10, 10, 8, 8), False, None, threads=2)
+    core = Core(spmm(10, 10, 8, 8), False, None)
+    core.threads = 2
     assert core.run() == -1
     assert not core.was_cut
 
 
 def test_whoever_keeps_every_token_keeps_to_one_thread() -> None:
     for record, watch in ((True, False), (False, True)):
-        core = Core(spmm(50, 10, 8, 8), record, None, watch, threads=2, eager=True)
+        core = Core(spmm(50, 10, 8, 8), record, None, watch, eager=True)
+        core.threads = 2
         core.run()
         assert not core.was_cut
 
