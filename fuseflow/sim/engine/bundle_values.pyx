@@ -12,6 +12,7 @@ from fuseflow.sim.engine.bundles cimport (
     list_stop, new_payloads, retire_outer, sees_outer, send_lists, send_span, send_span_ints,
     send_span_numbers, sent_span, span_of,
 )
+from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
     ABSENT, INTS, NUMBERS, RANGE, Chan, Entry, Payload, block_space, entry_int, head_entry,
     head_int, head_number, head_stamp, payload_of,
@@ -143,6 +144,7 @@ cdef bint bundle_alu(Unit* u, AluState* s) noexcept nogil:
     cdef Span span, other
     cdef Chan* c = u.outputs[0]
     cdef float* place
+    cdef Block* block
     if u.latency != 1 or s.tile is not NULL or c.width != 1 or not span_of(u.inputs[0], &span):
         return False
     if s.arity > 1:
@@ -152,9 +154,10 @@ cdef bint bundle_alu(Unit* u, AluState* s) noexcept nogil:
     fire_span(u, &span, u.ii)
     u.flops += s.flops * span.values
     place = <float*> block_space(c, span.values * sizeof(float))
+    block = c.current  # copies of operands may go to the next one
     _compute(s, c, head_entry(u.inputs[0]), head_entry(u.inputs[1]) if s.arity > 1 else NULL,
              &span, place)
-    send_span_numbers(c, place, 1, NULL, c.current, &span)
+    send_span_numbers(c, place, 1, NULL, block, &span)
     drop_span(u.inputs[0], &span)
     if s.arity > 1:
         drop_span(u.inputs[1], &span)
@@ -221,12 +224,14 @@ cdef bint bundle_repeat(Unit* u, bint lookahead) noexcept nogil:
     cdef int64_t done = 0, n, behind
     cdef int32_t lists = 0
     cdef Payload* elements
+    cdef Block* block
     if c.width > 1 or not span_of(u.inputs[1], &span):
         return False
     if not sees_outer(outer, span.ctl, lookahead, &behind):
         return False
     begin_span(u, &span, head_stamp(outer))
     elements = new_payloads(c, span.lists, span.lists * sizeof(float))
+    block = c.current  # times may go to the next one
     while lists < span.lists and sees_outer(outer, list_stop(&span, lists), lookahead, &behind):
         n = list_length(&span, lists)
         if c.width:
@@ -242,7 +247,7 @@ cdef bint bundle_repeat(Unit* u, bint lookahead) noexcept nogil:
     cut_span(&span, lists)
     end_span(u, &span)
     if are_long(&span):
-        send_lists(c, NUMBERS if c.width else RANGE, elements, 0, c.current, &span)
+        send_lists(c, NUMBERS if c.width else RANGE, elements, 0, block, &span)
     elif c.width:
         _send_copies_of_numbers(c, elements, &span)
     else:
