@@ -6,6 +6,7 @@ import argparse
 import gzip
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fuseflow.cli import ff_fuse, ff_show, ff_sim, watching
+from fuseflow.cli import ff_fuse, ff_import, ff_show, ff_sim, watching
 from fuseflow.cli.console import Console
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.op_specs import OP_SPECS
@@ -356,3 +357,39 @@ def test_a_window_that_is_none_is_refused(call: Call, program_file: Path, window
     result = call(ff_sim.main, program_file, "--trace", "x.json", f"--trace-window={window}")
     assert (result.code, result.out) == (2, b"")
     assert "argument --trace-window" in result.err
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--memory", "hbm2"], ["--max-cycles", "3000"], ["--max-cycles", "20"]]
+)
+def test_any_number_of_threads_writes_the_same_report(
+    call: Call, tmp_path: Path, options: list[str]
+) -> None:
+    """The kernels of an unfused model do not all wait for each other."""
+    graph, program = tmp_path / "graph.pb", tmp_path / "unfused.pb"
+    call(ff_import.main, "zoo:graphsage", "-o", graph)
+    call(ff_fuse.main, "--strategy", "unfused", graph, "-o", program)
+    one = call(ff_sim.main, *options, "--threads", "1", program)
+    assert one.out
+    for threads in ("2", "4"):
+        assert call(ff_sim.main, *options, "--threads", threads, program).out == one.out
+
+
+def test_a_number_of_threads_below_one_is_refused(call: Call, program_file: Path) -> None:
+    result = call(ff_sim.main, "--threads", "0", program_file)
+    assert (result.code, result.out) == (2, b"")
+    assert "argument --threads" in result.err
+
+
+def test_sigterm_ends_a_run_with_its_report(
+    call: Call, program_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(*_args: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(watching.Progress, "__call__", terminate)
+    before = signal.getsignal(signal.SIGTERM)
+    result = call(ff_sim.main, "--engine", "twin", program_file)
+    assert result.code == 143
+    assert read_report(result.out).stopped == "interrupted"
+    assert signal.getsignal(signal.SIGTERM) == before
