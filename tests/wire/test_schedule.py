@@ -48,7 +48,6 @@ def test_mistakes_name_the_file_and_the_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "strategy: STRATEGY_AUTO",
         "groups { members { op: 'a' } }",
         "groups { name: 'g' }",
         "groups { name: 'g' members { } }",
