@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from fuseflow.fusion.cost_bridge import MovedLevel, Side, bridge
 from fuseflow.fusion.cost_levels import (
     FullLevel,
     JoinLevel,
@@ -172,6 +173,8 @@ class _Counter:
         self.levels = levels
         self.spaces = Spaces(limit)
         self.where: dict[int, Where] = {}
+        self.bridges: dict[tuple[Space, Column], Column] = {}
+        self.known_tokens: dict[Space, tuple[int, int]] = {}
         self.result = KernelCounts(kernel)
         self.rows_written: dict[str, dict[int, Where]] = {}
 
@@ -203,11 +206,15 @@ class _Counter:
 
     def _tokens(self, space: Space) -> tuple[int, int]:
         """Return the elements and the stops of a stream: one per list that is no other's end."""
-        if space.parent is None:
-            return 1, 0
-        lists = self.spaces.points(space.parent)
-        outer = space.parent.chain()[1:]
-        return self.spaces.points(space), lists + sum(map(self.spaces.empty, outer))
+        if space not in self.known_tokens:
+            tokens = (1, 0)
+            if space.parent is not None:
+                lists = self.spaces.points(space.parent)
+                outer = space.parent.chain()[1:]
+                stops = lists + sum(map(self.spaces.empty, outer))
+                tokens = (self.spaces.points(space), stops)
+            self.known_tokens[space] = tokens
+        return self.known_tokens[space]
 
     def _count(self, node: Node, space: Space, **figures: Any) -> NodeCounts:
         values, stops = self._tokens(space)
@@ -215,7 +222,7 @@ class _Counter:
 
     def _present(self, where: Where) -> int:
         if where.column is None:
-            return self.spaces.points(where.space)
+            return self._tokens(where.space)[0]
         return self.spaces.present(where.column, where.space)
 
     # Nodes -------------------------------------------------------------------------------------
@@ -229,10 +236,10 @@ class _Counter:
         assert isinstance(node.attrs, df.ScanAttrs)
         level = self.levels[node.attrs.tensor][node.attrs.level]
         parent = self._input(node, 0)
-        assert parent.column is not None
-        made = ScanLevel(level, parent.column)
+        made = ScanLevel(level, self._seen_from(parent.space, parent.column))
         space = Space(parent.space, made)
-        made.crd, made.ref = Column(space), Column(space)
+        made.crd = space.crd = Column(space)
+        made.ref = Column(space)
         self._put(node, Where(space, made.crd), Where(space, made.ref))
         read = NOTHING
         if level.format.is_stored:
@@ -244,7 +251,7 @@ class _Counter:
         assert isinstance(node.attrs, df.FullAttrs)
         made = FullLevel(node.attrs.size)
         space = Space(self._input(node, 0).space, made)
-        made.crd = Column(space)
+        made.crd = space.crd = Column(space)
         self._put(node, Where(space, made.crd))
         return self._count(node, space)
 
@@ -259,8 +266,7 @@ class _Counter:
         nullable = False
         if node.inputs[1] is not None:
             parent = self._input(node, 1)
-            assert parent.column is not None
-            inputs.append(parent.column)
+            inputs.append(self._seen_from(crd.space, parent.column))
             nullable = parent.nullable
         column = Column(crd.space, nullable, tuple(inputs), _address(attrs))
         payloads = [self._input(node, port) for port in range(2, len(node.inputs))]
@@ -281,26 +287,29 @@ class _Counter:
         for number, count in enumerate(attrs.payloads):
             inputs.append(self._input(node, next(ports)))
             payloads += [(number, self._input(node, next(ports))) for _ in range(count)]
-        parents = {each.space.parent for each in inputs}
-        if len(parents) > 1:
-            raise UncountedError(f"{node.name} joins lists of different loops")
+        parent = inputs[0].space.parent
+        assert parent is not None
+        sides = [self._moved(each.space, parent) for each in inputs]
         keep = keep_table(attrs.keep, len(inputs))
-        crds = tuple(each.column for each in inputs if each.column is not None)
-        made = JoinLevel(tuple(each.space for each in inputs), crds, keep)
-        space = Space(parents.pop(), made)
-        made.crd = Column(space)
+        crds = tuple(side(each.column) for side, each in zip(sides, inputs, strict=True))
+        made = JoinLevel(tuple(side.space for side in sides), crds, keep)
+        space = Space(parent, made)
+        made.crd = space.crd = Column(space)
         outputs = [Where(space, made.crd)]
         for number, where in payloads:
             always = all(mask >> number & 1 for mask in np.flatnonzero(keep))
             column = Column(space, nullable=where.nullable or not always)
-            made.payloads[column] = (number, where.column or crds[number])
+            source = crds[number]
+            if where.column is not None:
+                source = sides[number](self._seen_from(inputs[number].space, where.column))
+            made.payloads[column] = (number, source)
             outputs.append(Where(space, column, where.tile))
         self._put(node, *outputs)
-        return self._count(node, space, walked=self._walked(inputs, crds))
+        return self._count(node, space, walked=self._walked(made))
 
-    def _walked(self, inputs: Sequence[Where], crds: tuple[Column, ...]) -> int:
+    def _walked(self, join: JoinLevel) -> int:
         """Return how many coordinates a join looks at: those that any input has."""
-        spaces = tuple(each.space for each in inputs)
+        spaces, crds = join.inputs, join.crds
         for space in spaces:
             if space.level is not None and space.level.covers:
                 return self.spaces.points(space)
@@ -339,7 +348,7 @@ class _Counter:
             folds = points if math.prod(tile) < points else 0
         self._put(node, Where(first.space, None, tile))
         each = SCALAR_FUNCTIONS[attrs.fn].flops * points + folds
-        return self._count(node, first.space, flops=each * self.spaces.points(first.space))
+        return self._count(node, first.space, flops=each * self._tokens(first.space)[0])
 
     def reduce(self, node: Node) -> NodeCounts:
         value = self._input(node, 0)
@@ -356,24 +365,23 @@ class _Counter:
         crds = [self._input(node, port) for port in range(order + 1)]
         value = self._input(node, order + 1)
         inner = crds[-1].space
-        outer = crds[0].space.parent
-        assert outer is not None
-        keys = tuple(crd.column for crd in crds[1:] if crd.column is not None)
-        if outer not in inner.chain():
-            raise UncountedError(f"{node.name} reads lists of different loops")
+        chain = inner.chain()
+        outer = chain[-2 - order]
+        keys = inner.coordinates()[-order:]
         keyed = Keyed(self.spaces, outer, inner, keys, attrs.full)
         outputs: list[Where] = []
         space, above = outer, None
         for number in range(order):
             level = KeyLevel(keyed, number, above)
             space = Space(space, level)
-            level.crd, level.ref = Column(space), Column(space)
+            level.crd = space.crd = Column(space)
+            level.ref = Column(space)
             above = level.ref
             outputs.append(Where(space, level.crd))
         self._put(node, *outputs, Where(space, None, value.tile))
         flops = self._present(value) * math.prod(value.tile)
-        ends = sum(self.spaces.points(crd.space) for crd in crds[:-1])
-        groups = self._tokens(crds[0].space)[1]
+        ends = sum(self.spaces.points(space) for space in chain[-1 - order : -1])
+        groups = self._tokens(chain[-1 - order])[1]
         return self._count(node, inner, flops=flops, groups=groups, walked=ends)
 
     def broadcast(self, node: Node) -> NodeCounts:
@@ -397,8 +405,30 @@ class _Counter:
 
     def val_write(self, node: Node) -> NodeCounts:
         value = self._input(node, 0)
-        words = self.spaces.points(value.space) * math.prod(value.tile)
+        words = self._tokens(value.space)[0] * math.prod(value.tile)
         return self._count(node, value.space, written=Words(values=words))
+
+    # Loops that are equal but made by different nodes -------------------------------------------
+
+    def _seen_from(self, space: Space, column: Column | None) -> Column:
+        """Return a column as points of a space have it, if it belongs to an equal nest."""
+        assert column is not None
+        chain = space.chain()
+        if column.home in chain:
+            return column
+        if column.home.depth > space.depth:
+            raise UncountedError("streams of different loops meet")
+        place = chain[column.home.depth]
+        if (place, column) not in self.bridges:
+            self.bridges[place, column] = bridge(self.spaces, column, place)
+        return self.bridges[place, column]
+
+    def _moved(self, space: Space, parent: Space) -> Side:
+        """Return a space as one inside `parent`, which has the same points as its own parent."""
+        if space.parent is parent:
+            return Side(space)
+        made = MovedLevel(space, lambda column: self._seen_from(parent, column))
+        return Side(Space(parent, made), made)
 
     # Results -----------------------------------------------------------------------------------
 
@@ -408,11 +438,8 @@ class _Counter:
         if data_levels(value) is not None:
             return data_levels(value)
         assert value.format is not None
-        wheres = [crds[number] for number in range(len(value.format.levels))]
-        columns = [where.column for where in wheres if where.column is not None]
-        spaces = [where.space for where in wheres]
-        if any(space not in spaces[-1].chain() for space in spaces):
-            raise UncountedError(f"{name} is written by different loops")
+        spaces = crds[len(value.format.levels) - 1].space.chain()[1:]
+        columns = spaces[-1].coordinates()
         sizes = [value.counts[mode] for mode in value.format.mode_order]
         levels: list[Level] = []
         before: list[Ints] = []

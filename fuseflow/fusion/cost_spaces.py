@@ -69,11 +69,13 @@ class Level(Protocol):
 class Space:
     """A loop nest: the points of `parent`, each with the list that `level` makes of it.
 
-    The outermost space has one point, no parent and no level.
+    The outermost space has one point, no parent and no level. `crd` are the coordinates of the
+    innermost level.
     """
 
     parent: Space | None = None
     level: Level | None = None
+    crd: Column | None = None
     depth: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +84,10 @@ class Space:
     def chain(self) -> list[Space]:
         """Return the spaces from the outermost to this one."""
         return [*(self.parent.chain() if self.parent else ()), self]
+
+    def coordinates(self) -> tuple[Column, ...]:
+        """Return the coordinates that name a point, outermost first."""
+        return tuple(space.crd for space in self.chain() if space.crd is not None)
 
     def needs(self, wanted: Iterable[Column]) -> set[Column]:
         """Return the columns of the parent that these columns of this space follow from."""

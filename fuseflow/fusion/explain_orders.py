@@ -17,7 +17,7 @@ from fuseflow.fusion.plan_storage import free_leaf, misfits
 from fuseflow.fusion.tuples import IllegalOrderError
 from fuseflow.fusion.views import View, build_views, storage_edges
 
-__all__ = ["Thrifty", "find_thrifty", "recomputed", "recomputed_under"]
+__all__ = ["Thrifty", "find_thrifty", "recomputed", "recomputed_under", "with_copies"]
 
 # An order that recomputes costs this much more to the search, for each time over.
 PENALTY = 1e6
@@ -52,7 +52,7 @@ def find_thrifty(planned: Planned) -> Thrifty | None:
 
     Orders that need no further copy are preferred.
     """
-    return _search(planned.space) or _search(_with_copies(planned.space))
+    return _search(planned.space) or _search(with_copies(planned.space))
 
 
 def _search(space: OrderSpace) -> Thrifty | None:
@@ -78,8 +78,8 @@ def _lowers(space: OrderSpace, candidate: Candidate) -> bool:
     return True
 
 
-def _with_copies(space: OrderSpace) -> OrderSpace:
-    """Return the space in which every tensor with data may be stored anew."""
+def with_copies(space: OrderSpace) -> OrderSpace:
+    """Return the space in which every tensor with data may be stored anew, for any order."""
     graph = build_views(space.region, space.values, space.apart)
     freed: set[View] = set()
     for leaf in graph.leaves:

@@ -8,11 +8,13 @@ plain data.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from fuseflow.errors import ScheduleError
-from fuseflow.fusion.auto_search import Search, Trial, search_schedule
+from fuseflow.fusion.auto_partition import Atom
+from fuseflow.fusion.auto_search import Bench, Prepared, Search, Trial, search_schedule
 from fuseflow.fusion.estimate import measure_levels
 from fuseflow.fusion.passes_plan import Planner, Task
 from fuseflow.fusion.passes_show import (
@@ -125,14 +127,26 @@ def _search(state: State) -> None:
         return
     graph = state.graph
 
+    def prepare(schedule: Schedule) -> Prepared:
+        trial = _run_until("group", State(graph, schedule))
+        atoms = [Atom(task.ops, task.name) for task in trial.tasks]
+        context = replace(_context(trial, set()), recompute=schedule.budget.recompute or math.inf)
+        return Prepared(trial.graph, trial.bindings, context, atoms)
+
     def plan(schedule: Schedule) -> Trial:
-        trial = State(graph, schedule)
-        run_passes(trial, PASSES[: [each.name for each in PASSES].index("plan") + 1])
+        trial = _run_until("plan", State(graph, schedule))
         assert trial.context is not None
         return Trial(trial.plans, trial.context.values)
 
-    state.search = search_schedule(state.schedule, plan)
+    state.search = search_schedule(state.schedule, Bench(prepare, plan))
     state.schedule = state.search.schedule
+
+
+def _run_until(last: str, state: State) -> State:
+    """Run the passes up to one, and return the state that it left behind."""
+    names = [each.name for each in PASSES]
+    run_passes(state, PASSES[: names.index(last) + 1])
+    return state
 
 
 def _associate(state: State) -> None:
