@@ -13,6 +13,7 @@ from fuseflow.fusion.blocks import block_graph
 from fuseflow.fusion.lanes import parallelize
 from fuseflow.ir.dataflow import DataflowProgram
 from fuseflow.ir.einsum import EinsumGraph
+from fuseflow.ir.schedule import PRESETS
 from fuseflow.models import zoo
 from fuseflow.sim import simulate
 
@@ -24,7 +25,7 @@ MODELS = {
 }
 
 every_model = pytest.mark.parametrize("model", MODELS)
-every_strategy = pytest.mark.parametrize("strategy", list(Strategy))
+every_strategy = pytest.mark.parametrize("strategy", PRESETS)
 
 
 @cache

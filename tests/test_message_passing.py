@@ -13,6 +13,7 @@ from fuseflow.frontend.torch_import import import_torch
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.report import SimulationReport
+from fuseflow.ir.schedule import PRESETS
 from fuseflow.models.graph_file import read_graph_file
 from fuseflow.models.graphs import karate_club
 from fuseflow.sim import simulate
@@ -34,7 +35,7 @@ def run(graph: EinsumGraph, strategy: Strategy) -> SimulationReport:
 def test_messages_of_every_kind_are_simulated_right(name: str) -> None:
     for pairs in (DISTINCT, [*DISTINCT, (0, 1), (4, 3)]):
         graph = graph_of(PROGRAMS[name], data_on(pairs))
-        for strategy in Strategy:
+        for strategy in PRESETS:
             run(graph, strategy)
 
 
@@ -44,7 +45,7 @@ def test_messages_of_every_kind_are_simulated_right(name: str) -> None:
 )
 def test_layer_on_a_difficult_graph_is_simulated_right(layer: str, edges: str) -> None:
     graph = import_torch(make_layer(layer), (features(), edge_index(edges)))
-    for strategy in Strategy:
+    for strategy in PRESETS:
         run(graph, strategy)
 
 
@@ -52,7 +53,7 @@ def test_layer_on_a_difficult_graph_is_simulated_right(layer: str, edges: str) -
 def test_network_on_the_karate_club_is_simulated_right(name: str) -> None:
     module, args = make_network(name, karate_club())
     graph = import_torch(module, args)
-    for strategy in Strategy:
+    for strategy in PRESETS:
         run(graph, strategy)
 
 
@@ -69,7 +70,7 @@ def test_network_from_a_file_costs_what_it_costs_as_a_module(name: str, tmp_path
     exported = export_module(module, args, INPUTS, "dynamo-20", tmp_path)
     from_file = import_onnx(exported.path, ImportOptions(bindings=exported.bindings))
     direct = import_torch(module, args)
-    for strategy in Strategy:
+    for strategy in PRESETS:
         assert run(from_file, strategy).totals == run(direct, strategy).totals
 
 

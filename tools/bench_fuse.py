@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fuseflow.frontend.torch_import import import_torch
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.ir.einsum import EinsumGraph
+from fuseflow.ir.schedule import PRESETS
 from fuseflow.models import zoo
 
 __all__ = ["MODELS", "main", "measure"]
@@ -53,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _rows(repeat: int) -> Iterator[str]:
-    yield f"{'model':16} {'operations':>10} " + " ".join(f"{s:>8}" for s in Strategy)
+    yield f"{'model':16} {'operations':>10} " + " ".join(f"{s:>8}" for s in PRESETS)
     for title, (name, settings) in MODELS.items():
         graph = _import(name, settings)
-        times = (measure(graph, strategy, repeat) for strategy in Strategy)
+        times = (measure(graph, strategy, repeat) for strategy in PRESETS)
         figures = " ".join(f"{seconds * 1e3:8.1f}" for seconds in times)
         yield f"{title:16} {len(graph.einsums):10} {figures}"
 

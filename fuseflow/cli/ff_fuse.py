@@ -106,6 +106,13 @@ def _add_choices(parser: Parser) -> None:
         help="how often a value may be computed, on average, before it is written to memory "
         "instead (default: what the strategy allows)",
     )
+    parser.add_argument(
+        "--budget-seconds",
+        type=float,
+        metavar="S",
+        help="with --strategy auto: stop after S seconds and take the best that was found until "
+        "then, at least the best of the other strategies",
+    )
 
 
 def _add_accuracy(parser: Parser) -> None:
@@ -232,6 +239,9 @@ def _options(context: Context) -> FuseOptions:
     args = context.args
     if args.recompute is not None and not args.recompute >= 1:
         raise UsageError("U002 bad-option", f"--recompute {args.recompute:g} is below 1")
+    if args.budget_seconds is not None and not args.budget_seconds >= 0:
+        message = f"--budget-seconds {args.budget_seconds:g} is below 0"
+        raise UsageError("U002 bad-option", message)
     if args.limit < 0:
         raise UsageError("U002 bad-option", f"--limit {args.limit} is below 0")
     schedule = None
@@ -251,6 +261,7 @@ def _options(context: Context) -> FuseOptions:
         iteration=Iteration(args.iteration) if args.iteration else None,
         strict_nonfinite=args.strict_nonfinite,
         schedule=schedule,
+        seconds=args.budget_seconds,
     )
 
 

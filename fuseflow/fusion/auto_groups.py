@@ -26,11 +26,13 @@ from fuseflow.ir.einsum import Einsum, EinsumGraph, Value
 from fuseflow.ir.schedule import IndexRef, Order
 from fuseflow.ir.tensor import Level
 
-__all__ = ["GroupOption", "GroupPlanner", "Progress"]
+__all__ = ["MOVES", "GroupOption", "GroupPlanner", "Progress"]
 
 # An order is not tried if its longest loop alone looks this much longer than the kernel that is
 # known; the look is at mean densities, so that it may be wrong by as much.
 HOPELESS = 1.25
+# Orders of a large group that are compared by their looks.
+MOVES = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +158,9 @@ class GroupPlanner:
         """Yield the orders that look cheapest: as things are stored, and with copies."""
         planned = first.planned
         for space in (planned.space, with_copies(planned.space)):
-            ranked = search_orders(space.graph, space.constraints, space.evaluate).ranked
+            found = search_orders(space.graph, space.constraints, space.evaluate, MOVES)
             by_loops: dict[Hashable, tuple[float, float, tuple[str, ...]]] = {}
-            for scored in ranked:
+            for scored in found.ranked:
                 loops = tuple(scored.plan.plan.nests[view].full for view in space.graph.ops)
                 longest = max(scored.plan.expected.visits.values(), default=0.0)
                 by_loops.setdefault(loops, (longest, scored.cost, scored.order))

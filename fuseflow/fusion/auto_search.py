@@ -14,20 +14,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fuseflow.errors import ScheduleError
-from fuseflow.fusion.auto_groups import GroupPlanner, Progress
+from fuseflow.fusion.auto_groups import MOVES, GroupPlanner, Progress
 from fuseflow.fusion.auto_partition import Atom, cheapest_partition
 from fuseflow.fusion.cost_program import ProgramEstimate, estimate_program
 from fuseflow.fusion.plan import Context, Planned
 from fuseflow.fusion.schedule_bind import Bindings
 from fuseflow.fusion.schedule_resolved import Decisions, resolve
 from fuseflow.ir.einsum import EinsumGraph, Value
-from fuseflow.ir.schedule import Schedule, Strategy
+from fuseflow.ir.schedule import PRESETS, Schedule, Strategy
 
 __all__ = ["Bench", "Considered", "Prepared", "Search", "Trial", "search_schedule"]
 
-PRESETS = (Strategy.UNFUSED, Strategy.LAYER, Strategy.FULL)
 # Kernels that a search plans at most, unless a budget of time says otherwise.
-PLANS = 600
+PLANS = 400
 # Loop orders of each kind that are tried for every group.
 ORDERS = 3
 
@@ -93,6 +92,7 @@ def search_schedule(asked: Schedule, bench: Bench) -> Search:
         ScheduleError: the first reason found, if none of them is possible.
     """
     searcher = _Searcher(bench, asked.budget.seconds)
+    asked = replace(asked, budget=replace(asked.budget, seconds=None))
     variants = {"": asked}
     if asked.reassociate:
         variants = {"": replace(asked, reassociate=False), ", reassociated": asked}
@@ -158,7 +158,7 @@ class _Searcher:
         planner: GroupPlanner,
         dense: frozenset[str] = frozenset(),
     ) -> None:
-        start = Progress(replace(prepared.context, dense=set(dense)))
+        start = Progress(replace(prepared.context, dense=set(dense), moves=MOVES))
         bound = min(each.estimate.cycles for each in self.found)
         best = cheapest_partition(prepared.atoms, planner, start, bound)
         if best is not None:

@@ -22,3 +22,5 @@ def describe_search(search: Search) -> Iterator[str]:
         )
     for label, reason in search.failed.items():
         yield f"       {label:10} is not possible: {reason}"
+    if search.is_cut_short:
+        yield f"       not all groups were tried: the budget ended after {search.plans} kernels"

@@ -19,6 +19,7 @@ from fuseflow.fusion.tuples import IllegalOrderError
 from fuseflow.fusion.views import View, ViewGraph, storage_edges
 
 __all__ = [
+    "MOVE_LIMIT",
     "Constraints",
     "Found",
     "Rejected",
@@ -120,6 +121,7 @@ def search_orders(
     graph: ViewGraph,
     constraints: Constraints,
     evaluate: Callable[[tuple[str, ...]], tuple[float, T]],
+    limit: int = MOVE_LIMIT,
 ) -> Found[T]:
     """Try the orders that constraints allow; all of them in a small region.
 
@@ -127,8 +129,9 @@ def search_orders(
         graph: the views; its classes are what is ordered.
         constraints: acyclic.
         evaluate: cost and plan of one order; raises IllegalOrderError.
+        limit: how many orders of a larger region are tried before the search settles.
     """
-    search = _Search(constraints, evaluate, max(1, len(graph.ops)))
+    search = _Search(constraints, evaluate, max(1, len(graph.ops)), limit)
     names = tuple(graph.classes)
     seeds = list(_seeds(graph, constraints))
     for seed in seeds:
@@ -162,9 +165,10 @@ class _Search(Generic[T]):
         constraints: Constraints,
         evaluate: Callable[[tuple[str, ...]], tuple[float, T]],
         ops: int,
+        limit: int,
     ) -> None:
         self._constraints = constraints
-        self._tries = min(MOVE_LIMIT, TRIED_OPS // ops)
+        self._tries = min(limit, TRIED_OPS // ops)
         self._plans = PLANNED_OPS // ops
         self._evaluate = evaluate
         self._costs: dict[tuple[str, ...], float] = {}

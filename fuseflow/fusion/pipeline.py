@@ -36,7 +36,8 @@ class FuseOptions:
     this order, outermost first; indices that a kernel lacks are left alone there. `recompute`
     overrides how often a value may be computed. `parallel` gives indices a number of lanes, `block`
     the extent of a tile; the name "*" stands for every index that is at least that long.
-    `strict_nonfinite` takes no computed value as finite that is not proven to be.
+    `strict_nonfinite` takes no computed value as finite that is not proven to be. `seconds` limits
+    how long strategy `AUTO` looks for something better than the presets.
     """
 
     strategy: Strategy | None = None
@@ -47,6 +48,7 @@ class FuseOptions:
     iteration: Iteration | None = None
     strict_nonfinite: bool = False
     schedule: Schedule | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ def make_schedule(options: FuseOptions) -> Schedule:
         schedule = replace(schedule, budget=replace(schedule.budget, recompute=options.recompute))
     if options.strict_nonfinite:
         schedule = replace(schedule, strict_nonfinite=True)
+    if options.seconds is not None:
+        schedule = replace(schedule, budget=replace(schedule.budget, seconds=options.seconds))
     choices: list[Choice] = []
     if options.order:
         choices.append(Order(tuple(map(_reference, options.order))))

@@ -16,6 +16,7 @@ from fuseflow.errors import Location, ScheduleError
 from fuseflow.fusion.estimate import Estimate, Occupancy
 from fuseflow.fusion.lower import Lowering, Plan
 from fuseflow.fusion.orders import (
+    MOVE_LIMIT,
     Constraints,
     Found,
     Rejected,
@@ -58,7 +59,8 @@ class Context:
 
     `values` grows: outputs of accepted regions get their format there, and constants may get
     copies in another mode order. `recompute` says how often a value may be computed. `dense` names
-    intermediates that must be written densely. `memo` has the orders of regions seen before.
+    intermediates that must be written densely. `memo` has the orders of regions seen before, and
+    `moves` bounds how many orders of a large region are compared.
     """
 
     values: dict[str, Value]
@@ -67,6 +69,7 @@ class Context:
     recompute: float
     dense: set[str] = field(default_factory=set)
     used: UsedIndices = field(default_factory=UsedIndices)
+    moves: int = MOVE_LIMIT
     memo: dict[Hashable, Recipe] = field(default_factory=dict)
 
     def accept(self, planned: Planned) -> None:
@@ -172,7 +175,7 @@ def _search(
     """
     failed: tuple[Recipe, IllegalOrderError] | None = None
     for _ in range(1 + MAX_APART):
-        found = search_orders(space.graph, space.constraints, space.evaluate)
+        found = search_orders(space.graph, space.constraints, space.evaluate, context.moves)
         recipe, result = _choose(found, space, context, limits, wishes)
         if isinstance(result, Planned):
             return recipe, result

@@ -145,9 +145,10 @@ def _check(bound: Bound, graph: EinsumGraph) -> None:
 
 
 def _check_budget(budget: Budget) -> None:
+    enforced = "recompute is, and with strategy auto seconds"
     for key in ("lanes", "nodes", "spacc_bytes", "fifo_bytes", "seconds"):
         if getattr(budget, key) is not None:
-            raise ScheduleError("P012", f"budget {key} is not enforced, only recompute is")
+            raise ScheduleError("P012", f"budget {key} is not enforced, only {enforced}")
 
 
 def _check_supported(choice: Choice) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from fuseflow.ir.tensor import LevelFormat
 
 __all__ = [
+    "PRESETS",
     "Assoc",
     "Block",
     "Budget",
@@ -52,6 +53,10 @@ class Strategy(enum.StrEnum):
     LAYER = "layer"
     FULL = "full"
     AUTO = "auto"
+
+
+PRESETS = (Strategy.UNFUSED, Strategy.LAYER, Strategy.FULL)
+"""The strategies that need no search."""
 
 
 class Iteration(enum.StrEnum):

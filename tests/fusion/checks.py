@@ -29,14 +29,14 @@ from fuseflow.fusion.views import Region, Use, ViewGraph, build_views
 from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram
 from fuseflow.ir.einsum import Einsum, EinsumGraph, Output, Role, Value
 from fuseflow.ir.evaluate import Dense, evaluate, evaluate_outputs
-from fuseflow.ir.schedule import Iteration
+from fuseflow.ir.schedule import PRESETS, Iteration
 from fuseflow.ir.tensor import Tensor, tensor_from_dense
 from fuseflow.ir.verify_dataflow import verify_program
 from fuseflow.sim import simulate
 from tests.fusion.interpreter import run_kernel, run_program
 
 EVERY_STRATEGY = (
-    *(FuseOptions(strategy) for strategy in Strategy),
+    *(FuseOptions(strategy) for strategy in PRESETS),
     FuseOptions(Strategy.FULL, recompute=1e9),
     FuseOptions(Strategy.FULL, iteration=Iteration.GLOBAL),
 )

@@ -12,6 +12,7 @@ from fuseflow.fusion.blocks import block_graph
 from fuseflow.ir.dataflow import AluAttrs, DataflowProgram
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.evaluate import evaluate_outputs
+from fuseflow.ir.schedule import PRESETS
 from fuseflow.ir.testing import TensorSpec, make_graph, sparse_array
 from fuseflow.sim import simulate
 from tests.strategies import GraphShape, einsum_graphs
@@ -71,7 +72,7 @@ def attention_graph(rows: int, mask: np.ndarray) -> EinsumGraph:
     return make_graph(ATTENTION, tensors, references=True)
 
 
-@pytest.mark.parametrize("strategy", list(Strategy))
+@pytest.mark.parametrize("strategy", PRESETS)
 @pytest.mark.parametrize("tiles", [{"i": 2, "j": 2}, {"i": 4, "j": 4, "d": 4}, {"j": 3}])
 @pytest.mark.parametrize("rows", [8, 7])
 def test_attention_with_blocks_is_masked_exactly(
@@ -135,6 +136,6 @@ def test_random_graphs_in_random_blocks(graph: EinsumGraph, data: st.DataObject)
         return
     index = data.draw(st.sampled_from(names))
     tiles = {index: data.draw(st.sampled_from([2, 3, 4]))}
-    program = fuse(block_graph(graph, tiles), FuseOptions(data.draw(st.sampled_from(Strategy))))
+    program = fuse(block_graph(graph, tiles), FuseOptions(data.draw(st.sampled_from(PRESETS))))
     report = simulate(program, engine="twin", check=True, rtol=1e-3)
     assert report.check.passed, report.check.failures

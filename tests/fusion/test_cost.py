@@ -13,6 +13,7 @@ from fuseflow.fusion.cost_program import estimate_program
 from fuseflow.fusion.cost_text import describe_estimate
 from fuseflow.fusion.passes import PASSES, State, run_passes
 from fuseflow.ir.einsum import EinsumGraph
+from fuseflow.ir.schedule import PRESETS
 from fuseflow.ir.schedule_parse import parse_schedule
 from fuseflow.ir.testing import sparse_array
 from tests.fusion.costs import assert_counts
@@ -20,8 +21,6 @@ from tests.fusion.examples import CSC, CSR, attention, gcn, gcn_layer, product_c
 from tests.fusion.test_models import MODELS, model
 from tests.fusion.test_random_graphs import FAMILIES
 from tests.strategies import einsum_graphs
-
-PRESETS = (Strategy.UNFUSED, Strategy.LAYER, Strategy.FULL)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

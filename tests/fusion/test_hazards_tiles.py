@@ -13,11 +13,12 @@ from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.fusion.blocks import block_graph
 from fuseflow.fusion.lanes import parallelize
 from fuseflow.ir.einsum import EinsumGraph
+from fuseflow.ir.schedule import PRESETS
 from fuseflow.ir.testing import make_graph
 from tests.fusion.checks import assert_simulates
 from tests.fusion.examples import softmax
 
-every_strategy = pytest.mark.parametrize("strategy", Strategy)
+every_strategy = pytest.mark.parametrize("strategy", PRESETS)
 
 
 def assert_blocked(graph: EinsumGraph, tiles: dict[str, int], strategy: Strategy) -> None:

@@ -14,6 +14,7 @@ from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.fusion.support import compute_fills
 from fuseflow.ir.einsum_text import parse_format
 from fuseflow.ir.scalar import REDUCTIONS, SCALAR_FUNCTIONS
+from fuseflow.ir.schedule import PRESETS
 from fuseflow.ir.tensor import tensor_from_coordinates
 from fuseflow.ir.testing import TensorSpec, make_graph
 from fuseflow.sim import simulate
@@ -248,7 +249,7 @@ def test_hazard_h31_every_reduction_counts_absent_entries(reduction: str, modes:
     assert fused.run
 
 
-@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("strategy", PRESETS)
 def test_hazard_h32_mask_does_not_reach_unmasked_uses(strategy: Strategy) -> None:
     graph = make_graph(
         ["S[i,j] = add[d] mul(Q[i,d], K[j,d])", "X[i,j] = masked(M[i,j], S[i,j], -inf)",
