@@ -18,10 +18,12 @@ from fuseflow.fusion.cost_program import KernelEstimate, Pricer
 from fuseflow.fusion.explain_orders import with_copies
 from fuseflow.fusion.orders import search_orders
 from fuseflow.fusion.plan import Context, Planned, StorageConflictError, plan_region
+from fuseflow.fusion.plan_space import loops_of
 from fuseflow.fusion.regions import make_region
 from fuseflow.fusion.schedule_bind import Bindings
 from fuseflow.fusion.schedule_region import Wishes, wishes_for
 from fuseflow.fusion.tuples import IllegalOrderError
+from fuseflow.fusion.views import Use
 from fuseflow.ir.einsum import Einsum, EinsumGraph, Value
 from fuseflow.ir.schedule import IndexRef, Order
 from fuseflow.ir.tensor import Level
@@ -131,7 +133,7 @@ class GroupPlanner:
         wishes = wishes_for(task.ops, self.bindings)
         if not self._is_wanted(task.ops, wishes):
             return
-        default = self._option(task, wishes, None)
+        default = self._option(task, wishes)
         if default is None:
             return
         yield default
@@ -141,7 +143,7 @@ class GroupPlanner:
         for order in self._orders(default):
             if order not in tried:
                 tried.add(order)
-                option = self._option(task, wishes, order)
+                option = self._option(task, wishes, order, default.planned.space.apart)
                 if option is not None and not option.estimate.reason:
                     yield option
 
@@ -161,7 +163,7 @@ class GroupPlanner:
             found = search_orders(space.graph, space.constraints, space.evaluate, MOVES)
             by_loops: dict[Hashable, tuple[float, float, tuple[str, ...]]] = {}
             for scored in found.ranked:
-                loops = tuple(scored.plan.plan.nests[view].full for view in space.graph.ops)
+                loops = loops_of(scored.plan.plan.graph, scored.plan.plan.nests)
                 longest = max(scored.plan.expected.visits.values(), default=0.0)
                 by_loops.setdefault(loops, (longest, scored.cost, scored.order))
             for longest, _, order in sorted(by_loops.values())[: self.orders]:
@@ -169,22 +171,32 @@ class GroupPlanner:
                     yield order
 
     def _option(
-        self, task: _Task, wishes: Wishes, order: tuple[str, ...] | None
+        self,
+        task: _Task,
+        wishes: Wishes,
+        order: tuple[str, ...] | None = None,
+        apart: frozenset[Use] = frozenset(),
     ) -> GroupOption | None:
-        """Return the kernel of a group in an order, None for the preferred one."""
+        """Return the kernel of a group in an order, with these uses apart; None: the preferred."""
         key = (task.key, order)
         if key not in self._priced:
-            planned = self._plan(task, wishes, order)
+            planned = self._plan(task, wishes, order, apart)
             self._priced[key] = None if planned is None else _price(planned, task.before)
         return self._priced[key]
 
-    def _plan(self, task: _Task, wishes: Wishes, order: tuple[str, ...] | None) -> Planned | None:
+    def _plan(
+        self,
+        task: _Task,
+        wishes: Wishes,
+        order: tuple[str, ...] | None,
+        apart: frozenset[Use],
+    ) -> Planned | None:
         self.plans += 1
         region = make_region(self.graph, task.ops, task.name, self._consumers)
         ordered = wishes
         if order is not None:
             chain = Order(tuple(IndexRef(index) for index in order), total=True)
-            ordered = replace(wishes, orders=((chain, frozenset[str]()),))
+            ordered = replace(wishes, orders=((chain, frozenset[str]()),), apart=apart)
         try:
             planned = plan_region(region, task.before.context, ordered)
         except StorageConflictError as conflict:
