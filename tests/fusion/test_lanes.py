@@ -101,9 +101,7 @@ def test_less_than_one_lane_is_refused() -> None:
 @given(einsum_graphs(), st.data())
 def test_random_graphs_in_random_lanes(graph: EinsumGraph, data: st.DataObject) -> None:
     recompute = data.draw(st.sampled_from([None, math.inf]))
-    program = fuse(
-        graph, FuseOptions(data.draw(st.sampled_from(PRESETS)), recompute=recompute)
-    )
+    program = fuse(graph, FuseOptions(data.draw(st.sampled_from(PRESETS)), recompute=recompute))
     expected = run_program(program)
     indices = sorted({v for kernel in program.kernels for v in kernel.order})
     if not indices:
