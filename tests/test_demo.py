@@ -40,7 +40,9 @@ def printed(runs: list[demo.Run], capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_all_runs_pass_and_leave_their_reports(runs: list[demo.Run], folder: Path) -> None:
     assert [(run.model, run.strategy) for run in runs] == [
-        (model, strategy) for model in demo.MODELS for strategy in ("unfused", "layer", "full")
+        (model, strategy)
+        for model in demo.MODELS
+        for strategy in ("unfused", "layer", "full", "auto")
     ]
     for run in runs:
         assert (run.exit_code, run.verdict) == (0, "passed")
@@ -51,8 +53,14 @@ def test_all_runs_pass_and_leave_their_reports(runs: list[demo.Run], folder: Pat
 
 def test_more_fusion_means_fewer_kernels(runs: list[demo.Run]) -> None:
     kernels = [run.report.totals.kernels for run in runs if run.report is not None]
-    for unfused, layer, full in zip(kernels[::3], kernels[1::3], kernels[2::3], strict=True):
+    for unfused, layer, full in zip(kernels[::4], kernels[1::4], kernels[2::4], strict=True):
         assert unfused > layer > full
+
+
+def test_no_preset_takes_fewer_cycles_than_what_was_chosen(runs: list[demo.Run]) -> None:
+    cycles = [run.report.totals.cycles for run in runs if run.report is not None]
+    for chosen, *presets in zip(cycles[3::4], cycles[::4], cycles[1::4], cycles[2::4], strict=True):
+        assert chosen <= min(presets)
 
 
 def test_the_results_in_the_readme_are_those_of_the_demo(
@@ -86,10 +94,10 @@ def test_a_failed_check_fails_the_demo(
     monkeypatch.setattr(demo.ff_import, "main", import_small)
     assert demo.main(["sae", "--out", str(tmp_path / "new" / "folder")]) == code
     out, err = capsys.readouterr()
-    assert [row[-1] for row in rows_of(out)] == [verdict] * 3
+    assert [row[-1] for row in rows_of(out)] == [verdict] * 4
     assert str(tmp_path / "new" / "folder") in out
     assert err.count("$ ff-import zoo:sae") == 1
-    assert err.count("$ ff-sim --check") == 3
+    assert err.count("$ ff-sim --check") == 4
 
 
 def test_a_model_that_cannot_be_imported_leaves_no_old_result(
@@ -99,7 +107,7 @@ def test_a_model_that_cannot_be_imported_leaves_no_old_result(
     write_small_graph(old, 0.0)
     monkeypatch.setattr(demo.ff_import, "main", lambda arguments: 2)
     assert demo.main(["sae", "--out", str(tmp_path)]) == 1
-    assert capsys.readouterr().out.count("none") == 3
+    assert capsys.readouterr().out.count("none") == 4
     assert not old.exists()
 
 

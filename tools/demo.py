@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Real models through the real commands, fused three ways and checked: `make demo`.
+"""Real models through the real commands, fused four ways and checked: `make demo`.
 
 Runs what a user would type, in one process so that PyTorch is loaded once, and keeps every file.
 The commands go to standard error as they start, the table of results to standard output. Not a
