@@ -315,7 +315,7 @@ graph = make_graph(
     {"Q": sparse_array(rng, (5, 3)), "K": sparse_array(rng, (6, 3)),
      "V": (sparse_array(rng, (6, 2)), "compressed,compressed"),
      "M": (rng.random((5, 6)) < 0.5, "compressed,compressed pattern")})
-for strategy in PRESETS:
+for strategy in Strategy:
     program = fuse(graph, FuseOptions(strategy))
     target = io.BytesIO()
     write_artifact(Artifact(program), target)
