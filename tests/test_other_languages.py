@@ -1,5 +1,6 @@
 """Programs can be read with nothing of ours but the descriptor set of the schema."""
 
+import io
 import shutil
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.ir.dataflow import DataflowProgram
-from fuseflow.wire import Artifact, write_artifact
+from fuseflow.sim import simulate
+from fuseflow.wire import Artifact, Root, write_artifact
 from tests.ir.programs import product_program
 
 STORED = {
@@ -52,18 +55,46 @@ def test_javascript_example_counts_the_nodes_of_a_program(
     assert done.stdout == counted(program)
 
 
-@pytest.mark.parametrize("name", sorted(STORED))
-def test_protoc_prints_every_artifact_with_the_descriptor_set(descriptors: Path, name: str) -> None:
-    path = descriptors / f"{STORED[name]}.v1.0.pb"
+def protoc_prints(descriptors: Path, kind: str, data: bytes) -> str:
+    """Return what protoc prints of an artifact with nothing but the descriptor set."""
     files = {"EinsumGraph": "einsum", "DataflowProgram": "dataflow", "SimulationReport": "report"}
     command = [
         sys.executable, "-m", "grpc_tools.protoc",
         f"--descriptor_set_in={descriptors / 'schema.binpb'}",
-        f"--decode=fuseflow.v1.{name}", f"fuseflow/v1/{files[name]}.proto",
+        f"--decode=fuseflow.v1.{kind}", f"fuseflow/v1/{files[kind]}.proto",
     ]  # fmt: skip
-    with path.open("rb") as data:
-        done = subprocess.run(command, stdin=data, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, input=data, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("header {")
-    # What the set does not describe would be printed as a number.
-    assert not [line for line in done.stdout.splitlines() if line.strip()[:1].isdigit()]
+    return done.stdout.decode()
+
+
+def assert_all_described(text: str) -> None:
+    """Check that no field was printed as a number, as those are that the set does not describe."""
+    assert text.startswith("header {")
+    assert not [line for line in text.splitlines() if line.strip()[:1].isdigit()]
+
+
+@pytest.mark.parametrize("name", sorted(STORED))
+def test_protoc_prints_every_stored_artifact(descriptors: Path, name: str) -> None:
+    path = descriptors / f"{STORED[name]}.v1.0.pb"
+    assert_all_described(protoc_prints(descriptors, name, path.read_bytes()))
+
+
+@pytest.mark.parametrize("model", ["gcn", "graphsage", "sae", "gpt"])
+def test_protoc_prints_every_artifact_of_the_models(descriptors: Path, model: str) -> None:
+    from tests.interop.zoo import graph_of
+
+    graph = graph_of(model)
+    program = fuse(graph, FuseOptions(Strategy.LAYER))
+    roots: dict[str, Root] = {
+        "EinsumGraph": graph,
+        "DataflowProgram": program,
+        "SimulationReport": simulate(program, check=True),
+    }
+    for kind, root in roots.items():
+        out = io.BytesIO()
+        write_artifact(Artifact(root), out)
+        text = protoc_prints(descriptors, kind, out.getvalue())
+        assert_all_described(text)
+        for item in program.kernels if kind == "DataflowProgram" else []:
+            assert f'name: "{item.name}"' in text

@@ -2,7 +2,8 @@
 """Several artifacts in one stream: a command does its work for each of them in turn.
 
 Artifacts are read as they arrive and written as they are made, so that commands in a pipe work at
-the same time. The first one that fails ends the stream.
+the same time. One that fails is reported, and those behind it are worked on all the same; a stream
+that is broken itself ends there.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from fuseflow.cli.parser import SEVERAL
 from fuseflow.errors import FuseflowError, Location, UsageError
 
 if TYPE_CHECKING:
+    from fuseflow.cli.console import Console
     from fuseflow.wire import Artifact
 
 __all__ = ["execute_all", "write_delimited", "writes_several"]
@@ -32,6 +34,10 @@ class _Command(Protocol):
     def args(self) -> argparse.Namespace:
         """Return the arguments."""
 
+    @property
+    def console(self) -> Console:
+        """Return where errors are reported."""
+
 
 Run = TypeVar("Run", bound=_Command)
 
@@ -40,7 +46,7 @@ def execute_all(context: Run, execute: Callable[[Run], int]) -> int:
     """Execute a command once, or once for every artifact of its input.
 
     Returns:
-        The exit code of the last run; a run that fails raises, and is the last one.
+        The highest exit code of all runs. With several of them, those that fail are reported here.
 
     Raises:
         WireError: if the input is no stream of artifacts with lengths.
@@ -56,9 +62,10 @@ def execute_all(context: Run, execute: Callable[[Run], int]) -> int:
         for number, data in enumerate(_artifacts(args.input), start=1):
             args.input = data
             try:
-                code = execute(context)
+                code = max(code, execute(context))
             except FuseflowError as error:
-                raise _numbered(error, number) from error
+                context.console.error(_numbered(error, number))
+                code = max(code, error.exit_code)
     return code
 
 

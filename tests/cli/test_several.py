@@ -83,16 +83,35 @@ def test_suffix_of_a_file_says_that_it_holds_several(
     assert [text.count(f"DataflowProgram {name}") for name in NAMES] == [1, 1, 1]
 
 
-def test_first_failure_ends_the_stream_and_is_numbered(call: Call, stream: bytes) -> None:
+def test_failures_are_numbered_and_lose_none_of_the_others(call: Call, tmp_path: Path) -> None:
     report = call(ff_sim.main, stdin=call(ff_fuse.main, stdin=artifact("x")).out).out
-    mixed = delimit(artifact("a")) + delimit(report) + delimit(artifact("b"))
+    names = ["a", "", "b", "", "c"]
+    mixed = b"".join(delimit(artifact(name) if name else report) for name in names)
     failed = call(ff_fuse.main, "--delimited", stdin=mixed)
     assert failed.code == 1
-    assert "W003: artifact 2: expected an EinsumGraph" in failed.err
-    assert len(parts(failed.out)) == 1
+    assert failed.err.count("W003") == 2
+    for number in (2, 4):
+        assert f"W003: artifact {number}: expected an EinsumGraph" in failed.err
+    assert [read_any_artifact(part).root.name for part in parts(failed.out)] == ["a", "b", "c"]
+    again = call(ff_fuse.main, "--delimited", "-o", tmp_path / "programs.pbs", stdin=mixed)
+    assert again.code == 1
+    assert (tmp_path / "programs.pbs").read_bytes() == failed.out
 
 
-def test_failure_leaves_no_file(call: Call, tmp_path: Path, stream: bytes) -> None:
+def test_check_that_fails_shows_in_the_exit_code_of_all(call: Call) -> None:
+    wrong = make_graph(["T[i] = relu(a[i])"], {"a": np.ones(3)}, name="wrong", references=True)
+    wrong.outputs[0].reference[...] = 5
+    buffer = io.BytesIO()
+    write_artifact(Artifact(wrong), buffer)
+    stream = delimit(artifact("a")) + delimit(buffer.getvalue()) + delimit(artifact("b"))
+    fused = call(ff_fuse.main, "--delimited", stdin=stream)
+    checked = call(ff_sim.main, "--delimited", "--check", stdin=fused.out)
+    assert checked.code == 1
+    passed = [read_report(part).check.passed for part in parts(checked.out)]
+    assert passed == [True, False, True]
+
+
+def test_broken_stream_leaves_no_file(call: Call, tmp_path: Path, stream: bytes) -> None:
     out = tmp_path / "out.pbs"
     failed = call(ff_fuse.main, "--delimited", "-o", out, stdin=stream + b"\x05\x0a")
     assert failed.code == 1

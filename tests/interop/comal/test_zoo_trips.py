@@ -6,7 +6,6 @@ cycles: the primitives that a rewriting puts in cost a little more or less.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +19,14 @@ from fuseflow.interop.comal.schema import DIALECTS
 from fuseflow.interop.graphs.operands import FolderOperands
 from fuseflow.interop.tensors.directory import TensorFolder
 from fuseflow.ir.dataflow import DataflowProgram
-from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.hardware import HardwareConfig
 from fuseflow.ir.tensor import Tensor
 from fuseflow.sim import simulate
 from fuseflow.sim.assemble import assemble
 from fuseflow.sim.build import build_machine
+from tests.interop.zoo import graph_of
 from tests.sim.simulators import load
 
-pytest.importorskip("torch")
-
-GRAPH = {"graph": "powerlaw", "nodes": "24", "features": "8", "hidden": "4"}
-MODELS = {
-    "gcn": GRAPH,
-    "graphsage": GRAPH,
-    "sae": {"input": "16", "hidden": "8", "batch": "3"},
-    "gpt": {"seq": "16", "dim": "8", "heads": "2", "ffn": "16", "block": "4"},
-}
 KERNELS = {
     ("gcn", Strategy.UNFUSED): 8,
     ("gcn", Strategy.LAYER): 2,
@@ -55,23 +45,6 @@ KERNELS = {
 SLACK = 12
 # What a remark says of a kernel that others cannot run, or not with our values.
 DIFFERS = ("other values there", "no simulator there", "a maximum of nothing")
-
-
-@cache
-def graph_of(name: str) -> EinsumGraph:
-    from fuseflow.frontend.options import ImportOptions
-    from fuseflow.frontend.torch_import import import_torch
-    from fuseflow.models import zoo
-
-    case = zoo.build(name, MODELS[name])
-    return import_torch(
-        case.module,
-        case.args,
-        name=case.name,
-        input_names=case.input_names,
-        formats=case.formats,
-        options=ImportOptions(),
-    )
 
 
 def single_kernels(
