@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from fuseflow.frontend.onnx_reader import import_onnx
+from fuseflow.frontend.onnx.reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.torch.module import import_torch
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.report import KernelStats, SimulationReport, Totals

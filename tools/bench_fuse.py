@@ -15,7 +15,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.torch.module import import_torch
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.schedule import PRESETS

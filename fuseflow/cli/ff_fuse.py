@@ -166,11 +166,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _execute(context: Context) -> int:
     args = context.args
     if args.list_passes:
-        from fuseflow.fusion.passes import PASSES
+        from fuseflow.fusion.passes.sequence import PASSES
 
         _print(context, (f"{each.name:15} {each.about}" for each in PASSES))
         return 0
-    from fuseflow.fusion.passes import State, run_passes
+    from fuseflow.fusion.passes.sequence import State, run_passes
     from fuseflow.fusion.pipeline import Fused, make_schedule
     from fuseflow.ir.einsum import EinsumGraph
 
@@ -203,17 +203,17 @@ def _report(context: Context, fused: Fused) -> None:
     for note in fused.program.notes:
         context.console.note(note)
     if context.args.explain:
-        from fuseflow.fusion.explain import explain
+        from fuseflow.fusion.explain.kernels import explain
 
         print("\n".join(explain(fused)), file=sys.stderr)
     if context.args.estimate:
-        from fuseflow.fusion.cost_program import estimate_program
-        from fuseflow.fusion.cost_text import describe_estimate
+        from fuseflow.fusion.cost.program import estimate_program
+        from fuseflow.fusion.cost.text import describe_estimate
 
         found = estimate_program(fused.plans, fused.program.tensors)
         print("\n".join(describe_estimate(found)), file=sys.stderr)
     if context.args.print_table:
-        from fuseflow.fusion.table import format_table, make_table
+        from fuseflow.fusion.lowering.table import format_table, make_table
 
         for planned in fused.plans:
             lines = format_table(make_table(planned), f"table {planned.kernel.name}")
@@ -221,7 +221,7 @@ def _report(context: Context, fused: Fused) -> None:
 
 
 def _list_orders(context: Context, fused: Fused) -> None:
-    from fuseflow.fusion.orders_list import describe_orders
+    from fuseflow.fusion.orders.listing import describe_orders
 
     args = context.args
     limit = 0 if args.count or args.views == "per-use" else args.limit

@@ -71,7 +71,7 @@ def read_options(args: argparse.Namespace) -> ImportOptions:
     Raises UsageError U002 for a value that an option does not take, and what `read_sidecar` raises.
     """
     from fuseflow.frontend.options import ImportOptions
-    from fuseflow.frontend.sidecar import read_sidecar
+    from fuseflow.frontend.storage.sidecar import read_sidecar
 
     if not 0 <= args.sparsity_threshold <= 1:
         raise UsageError(

@@ -129,7 +129,7 @@ class _Loader:
         return self._random(value, source.seed, source.density, pattern=pattern)
 
     def _random(self, value: Value, seed: int, density: float, *, pattern: bool) -> Tensor:
-        from fuseflow.frontend.operands import random_operand
+        from fuseflow.frontend.operands.operand import random_operand
 
         fmt = value.format or dense_format(len(value.shape))
         drawn = random_operand(value.shape, np.dtype(np.float32), seed, value.name, density).array

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fuseflow.fusion.passes import Pass, State
+    from fuseflow.fusion.passes.sequence import Pass, State
 
 __all__ = ["PassWatch"]
 
@@ -23,7 +23,7 @@ class PassWatch:
         Raises:
             ScheduleError: P011 if there is no pass of that name.
         """
-        from fuseflow.fusion.passes import pass_named
+        from fuseflow.fusion.passes.sequence import pass_named
 
         for name in (*shown, *([last] if last else [])):
             pass_named(name)

@@ -92,8 +92,8 @@ def _make_importable(module: str) -> str:
 
 
 def _import_case(case: ModelCase, options: ImportOptions, stage: Stage) -> EinsumGraph:
-    from fuseflow.frontend.torch_export import compressed_tensors
-    from fuseflow.frontend.torch_import import import_torch
+    from fuseflow.frontend.torch.export import compressed_tensors
+    from fuseflow.frontend.torch.module import import_torch
 
     # Compressed layouts are what torch is known to end the process over.
     suspects = compressed_tensors(case.module)
@@ -109,7 +109,7 @@ def _import_case(case: ModelCase, options: ImportOptions, stage: Stage) -> Einsu
 
 
 def _import_onnx(path: Path, options: ImportOptions) -> EinsumGraph:
-    from fuseflow.frontend.onnx_reader import import_onnx
+    from fuseflow.frontend.onnx.reader import import_onnx
 
     return import_onnx(path, options)
 
@@ -118,7 +118,7 @@ def _import_pt2(path: Path, options: ImportOptions) -> EinsumGraph:
     if importlib.util.find_spec("torch") is None:
         fix = "pip install 'fuseflow[torch]'"
         raise UsageError("U012 no-torch", "reading .pt2 files needs PyTorch", fix=fix)
-    from fuseflow.frontend.torch_pt2 import import_pt2
+    from fuseflow.frontend.torch.pt2 import import_pt2
 
     _refuse("--input-shape", options.input_shapes, str(path))
     return import_pt2(path, options=options)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.sidecar import read_sidecar
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.storage.sidecar import read_sidecar
+from fuseflow.frontend.torch.module import import_torch
 from fuseflow.ir.einsum import EinsumGraph
 
 if TYPE_CHECKING:

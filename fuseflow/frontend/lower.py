@@ -6,18 +6,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fuseflow.errors import Finding, Location, ModelError
-from fuseflow.frontend.composites import expand_composites, fold_numbers
-from fuseflow.frontend.einsum_builder import build_einsums
+from fuseflow.frontend.einsums.builder import build_einsums
 from fuseflow.frontend.fidelity import check_fidelity
-from fuseflow.frontend.formats import store_operands
-from fuseflow.frontend.masks import recognise_masks
-from fuseflow.frontend.messages import rewrite_messages
-from fuseflow.frontend.ops import OpGraph
+from fuseflow.frontend.graph.composites import expand_composites, fold_numbers
+from fuseflow.frontend.graph.masks import recognise_masks
+from fuseflow.frontend.graph.ops import OpGraph
+from fuseflow.frontend.graph.reshapes import move_reshaped
+from fuseflow.frontend.graph.rewrite import prune
+from fuseflow.frontend.graph.segments import join_segments
+from fuseflow.frontend.graph.slices import resolve_slices
+from fuseflow.frontend.messages.rewrite import rewrite_messages
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.reshapes import move_reshaped
-from fuseflow.frontend.rewrite import prune
-from fuseflow.frontend.segments import join_segments
-from fuseflow.frontend.slices import resolve_slices
+from fuseflow.frontend.storage.formats import store_operands
 from fuseflow.ir.einsum import EinsumGraph
 
 __all__ = ["lower_to_einsums"]

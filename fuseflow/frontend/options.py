@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fuseflow.frontend.sidecar import SidecarEntry
+from fuseflow.frontend.storage.sidecar import SidecarEntry
 
 __all__ = ["ImportOptions"]
 
@@ -15,7 +15,7 @@ __all__ = ["ImportOptions"]
 class ImportOptions:
     """Options of an import.
 
-    `formats` maps tensor names or globs to format texts (see `format_text`) and wins over
+    `formats` maps tensor names or globs to format texts (see `storage.format_text`) and wins over
     everything else; `sidecar` holds the entries of a sidecar file, which come next. Values with at
     least `min_elements` elements, of which at most a share of `density_threshold` is not zero, are
     stored sparse. `reference` keeps the framework's outputs in the graph; `check` compares what the

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """EinsumGraph to DataflowProgram: what to fuse, in which loop order, as which primitives.
 
-In processing order: `support` (fills), `regions` (what is fused), `views` (index classes),
-`orders` (constraints and search), `tuples` (loop nests), `domains` (what is visited), `clusters`
-(shared coordinates), `lower` with `leaves`, `joins`, `reducers` and `emit` (nodes), `plan` and
-`pipeline` (regions to program).
+In processing order: `schedule` (what is asked for), `regions` (what is fused), `analysis` (fills,
+views, loop nests, visited coordinates), `orders` (constraints and search), `plan` (one group),
+`lowering` (nodes). `passes` runs them, `pipeline` is the way in; `cost` and `auto` choose among
+schedules.
 """
 
 from fuseflow.fusion.pipeline import Fused, FuseOptions, fuse, plan_graph

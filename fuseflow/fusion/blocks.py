@@ -19,7 +19,7 @@ import numpy as np
 from networkx.utils import UnionFind
 
 from fuseflow.errors import Location, ScheduleError
-from fuseflow.fusion.support import Fills, compute_fills
+from fuseflow.fusion.analysis.support import Fills, compute_fills
 from fuseflow.ir.einsum import Access, Einsum, EinsumGraph, Role, Value
 from fuseflow.ir.scalar import REDUCTIONS
 from fuseflow.ir.tensor import tensor_from_dense

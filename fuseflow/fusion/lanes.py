@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fuseflow.fusion.emit import GraphBuilder, Shape, Wire
+from fuseflow.fusion.lowering.emit import GraphBuilder, Shape, Wire
 from fuseflow.ir import dataflow as df
 from fuseflow.ir.dataflow import DataflowGraph, Node, Op, Stream
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fuseflow.fusion.passes import Observer, State, run_passes
-from fuseflow.fusion.plan import Planned
+from fuseflow.fusion.passes.sequence import Observer, State, run_passes
+from fuseflow.fusion.plan.group import Planned
 from fuseflow.ir.dataflow import DataflowProgram
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.schedule import (

@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 import networkx as nx
 
 from fuseflow.errors import Location, ScheduleError
-from fuseflow.fusion.views import Region
+from fuseflow.fusion.analysis.views import Region
 from fuseflow.ir.einsum import Einsum, EinsumGraph
 from fuseflow.ir.schedule import Strategy
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fuseflow.cli import ff_fuse
-from fuseflow.fusion.passes import PASSES
+from fuseflow.fusion.passes.sequence import PASSES
 from fuseflow.wire import read_dataflow_program
 
 Call = Callable[..., object]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fuseflow.frontend.onnx_rules import RULES as ONNX_RULES
-from fuseflow.frontend.torch_rules import RULES as TORCH_RULES
+from fuseflow.frontend.onnx.rules import RULES as ONNX_RULES
+from fuseflow.frontend.torch.rules import RULES as TORCH_RULES
 
 PAGE = Path(__file__).parents[2] / "docs" / "importing.md"
 # The first is made by a pattern, the second has a rule that refuses it.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.torch.module import import_torch
 from fuseflow.ir.einsum import Einsum, EinsumGraph
 from fuseflow.ir.evaluate import evaluate_outputs
 from fuseflow.ir.verify_einsum import verify_einsum_graph

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend.alternatives import alternative
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.graph.alternatives import alternative
+from fuseflow.frontend.torch.module import import_torch
 from tests.frontend.imports import draw
 
 SUPPORTED = ("relu", "softmax", "prod", "Softmax", "_prelu_kernel")
@@ -62,6 +62,6 @@ def test_every_pattern_is_one_that_an_operator_of_a_framework_has() -> None:
 
 
 def _advice() -> list[str]:
-    from fuseflow.frontend.alternatives import _ADVICE
+    from fuseflow.frontend.graph.alternatives import _ADVICE
 
     return [advice for _, advice in _ADVICE]

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend.atoms import AtomTable, find_atoms, reshape_groups
-from fuseflow.frontend.builder import OpBuilder
-from fuseflow.frontend.index_names import IndexNames
-from fuseflow.frontend.ops import OpValue
+from fuseflow.frontend.einsums.atoms import AtomTable, find_atoms, reshape_groups
+from fuseflow.frontend.einsums.index_names import IndexNames
+from fuseflow.frontend.graph.builder import OpBuilder
+from fuseflow.frontend.graph.ops import OpValue
 from fuseflow.ir.einsum import Role
 
 

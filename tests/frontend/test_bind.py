@@ -13,8 +13,8 @@ from scipy import io as scipy_io
 from scipy import sparse
 
 from fuseflow.errors import FuseflowError, ModelError, UsageError
-from fuseflow.frontend.bind import read_operand
-from fuseflow.frontend.operands import random_operand
+from fuseflow.frontend.operands.bind import read_operand
+from fuseflow.frontend.operands.operand import random_operand
 
 MATRIX = np.array([[0, 2, 0], [1, 0, 3]], dtype=np.float32)
 

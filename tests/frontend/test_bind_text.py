@@ -9,8 +9,8 @@ import pytest
 from scipy import sparse
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend.bind import read_operand
-from fuseflow.frontend.operands import Operand, as_wanted, convert
+from fuseflow.frontend.operands.bind import read_operand
+from fuseflow.frontend.operands.operand import Operand, as_wanted, convert
 
 FLOAT, INTEGER = np.dtype(np.float32), np.dtype(np.int64)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuseflow.frontend.blocks import block_text, consists_of, largest_block
+from fuseflow.frontend.storage.blocks import block_text, consists_of, largest_block
 
 
 def tiled(tile: tuple[int, ...], grid: tuple[int, ...], seed: int = 0) -> np.ndarray:

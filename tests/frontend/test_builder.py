@@ -3,9 +3,9 @@
 import pytest
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend import spellings
-from fuseflow.frontend.builder import OpBuilder
-from fuseflow.frontend.ops import ATTRS_OF, OpKind, OpValue
+from fuseflow.frontend.graph import spellings
+from fuseflow.frontend.graph.builder import OpBuilder
+from fuseflow.frontend.graph.ops import ATTRS_OF, OpKind, OpValue
 from fuseflow.ir.einsum import Role, SourceLoc
 
 

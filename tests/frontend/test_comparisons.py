@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.torch.module import import_torch
 from fuseflow.ir.evaluate import evaluate_outputs
 from tests.frontend.imports import Function, draw, imported
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fuseflow.frontend.edges import is_edge_weight, one_list, resolve
-from fuseflow.frontend.entries import Entries
+from fuseflow.frontend.graph.edges import is_edge_weight, one_list, resolve
+from fuseflow.frontend.graph.entries import Entries
 
 ENTRIES = Entries(np.array([[0, 5], [3, 0], [4, 3], [4, 4]]), np.arange(1, 5, dtype=np.float32))
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend.onnx_reader import import_onnx
+from fuseflow.frontend.onnx.reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.torch_import import import_torch
-from fuseflow.frontend.torch_pt2 import import_pt2
+from fuseflow.frontend.torch.module import import_torch
+from fuseflow.frontend.torch.pt2 import import_pt2
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.verify_einsum import verify_einsum_graph
 from tests.frontend.export_cases import ROWS, Model, Row

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from fuseflow.errors import ModelError, UsageError
-from fuseflow.frontend import fidelity, torch_rules
+from fuseflow.frontend import fidelity
 from fuseflow.frontend.fidelity import check_fidelity
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.torch import rules as torch_rules
+from fuseflow.frontend.torch.module import import_torch
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.testing import make_graph
 from tests.frontend.imports import Function, draw

@@ -9,8 +9,8 @@ from scipy import sparse
 
 from fuseflow.cli.ff_import import main
 from fuseflow.errors import ModelError
-from fuseflow.frontend.bind import read_operand
-from fuseflow.frontend.operands import as_wanted
+from fuseflow.frontend.operands.bind import read_operand
+from fuseflow.frontend.operands.operand import as_wanted
 
 MATRIX = "%%MatrixMarket matrix coordinate real general\n2 2 {}\n"
 MERGED = "1 entry at the place of another one, added up"

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend import spellings
-from fuseflow.frontend.builder import OpBuilder
+from fuseflow.frontend.graph import spellings
+from fuseflow.frontend.graph.builder import OpBuilder
+from fuseflow.frontend.graph.ops import OpValue
 from fuseflow.frontend.lower import lower_to_einsums
-from fuseflow.frontend.ops import OpValue
 from fuseflow.ir.einsum import EinsumGraph, Role, SourceLoc
 from fuseflow.ir.evaluate import evaluate_outputs
 from fuseflow.ir.verify_einsum import verify_einsum_graph

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend.torch_pt2 import import_pt2
+from fuseflow.frontend.torch.pt2 import import_pt2
 
 Change = Callable[[str, bytes], bytes]
 WEIGHTS = "model_weights_config.json"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fuseflow.errors import ModelError, UsageError
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.sidecar import read_sidecar
+from fuseflow.frontend.storage.sidecar import read_sidecar
 from fuseflow.ir.einsum import EinsumGraph
 from tests.frontend.imports import Function, draw, imported
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from fuseflow.errors import ModelError, UsageError
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.torch_import import import_torch
-from fuseflow.frontend.torch_pt2 import import_pt2
+from fuseflow.frontend.torch.module import import_torch
+from fuseflow.frontend.torch.pt2 import import_pt2
 from fuseflow.ir.verify_einsum import verify_einsum_graph
 from tests.frontend.imports import Function, assert_equal_to_reference, draw, imported
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fuseflow.errors import ModelError, UsageError
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.torch_pt2 import import_pt2
+from fuseflow.frontend.torch.pt2 import import_pt2
 from fuseflow.ir.einsum import EinsumGraph, Role
 from tests.frontend.imports import assert_equal_to_reference, draw, imported
 

@@ -10,7 +10,7 @@ from torch_geometric.nn import GCNConv
 
 from fuseflow.errors import ModelError
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.torch.module import import_torch
 from fuseflow.ir.einsum import EinsumGraph
 from tests.frontend.graphs import (
     EDGES,

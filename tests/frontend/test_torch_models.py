@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.torch.module import import_torch
 from fuseflow.ir.einsum import EinsumGraph, Role
 from fuseflow.models import zoo
 from tests.frontend.imports import draw, functions, imported

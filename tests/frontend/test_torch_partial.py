@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from fuseflow.errors import ModelError
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.torch.module import import_torch
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.verify_einsum import verify_einsum_graph
 from tests.frontend.imports import Function, assert_equal_to_reference, draw, functions

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.torch.module import import_torch
 from tests.frontend.imports import Function, draw, functions, imported
 
 DENSE = draw(6, 6) * (draw(6, 6, seed=1) > 0)

@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fuseflow.fusion import Fused, FuseOptions, Strategy, plan_graph
-from fuseflow.fusion.clusters import Clusters
-from fuseflow.fusion.domains import compute_domains
-from fuseflow.fusion.lower import Lowering, Plan
-from fuseflow.fusion.orders import build_constraints
+from fuseflow.fusion.analysis.clusters import Clusters
+from fuseflow.fusion.analysis.domains import compute_domains
+from fuseflow.fusion.analysis.support import Fills, compute_fills
+from fuseflow.fusion.analysis.tuples import IllegalOrderError, build_nests
+from fuseflow.fusion.analysis.views import Region, Use, ViewGraph, build_views
+from fuseflow.fusion.lowering.lower import Lowering, Plan
+from fuseflow.fusion.orders.search import build_constraints
 from fuseflow.fusion.regions import live_einsums, make_region, partition
-from fuseflow.fusion.support import Fills, compute_fills
-from fuseflow.fusion.tuples import IllegalOrderError, build_nests
-from fuseflow.fusion.views import Region, Use, ViewGraph, build_views
 from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram
 from fuseflow.ir.einsum import Einsum, EinsumGraph, Output, Role, Value
 from fuseflow.ir.evaluate import Dense, evaluate, evaluate_outputs

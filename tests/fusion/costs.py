@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fuseflow.fusion.cost_count import KernelCounts, count_kernel, data_levels
-from fuseflow.fusion.cost_cycles import busy_cycles
+from fuseflow.fusion.cost.count import KernelCounts, count_kernel, data_levels
+from fuseflow.fusion.cost.cycles import busy_cycles
 from fuseflow.ir.dataflow import DataflowProgram
 from fuseflow.ir.report import KernelStats, SimulationReport
 from fuseflow.sim import simulate

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fuseflow.fusion.analysis.support import compute_fills
 from fuseflow.fusion.regions import make_region
-from fuseflow.fusion.support import compute_fills
 from fuseflow.ir.dataflow import DataflowGraph
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.evaluate import Dense

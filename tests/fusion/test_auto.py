@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 
 from fuseflow.errors import ScheduleError
-from fuseflow.fusion import FuseOptions, Strategy, auto_partition, auto_search, fuse, plan_graph
-from fuseflow.fusion.auto_search import Search
-from fuseflow.fusion.auto_text import describe_search
-from fuseflow.fusion.passes import PASSES, State, run_passes
+from fuseflow.fusion import FuseOptions, Strategy, fuse, plan_graph
+from fuseflow.fusion.auto import partition as auto_partition
+from fuseflow.fusion.auto import search as auto_search
+from fuseflow.fusion.auto.search import Search
+from fuseflow.fusion.auto.text import describe_search
+from fuseflow.fusion.passes.sequence import PASSES, State, run_passes
 from fuseflow.ir.dataflow import DataflowProgram
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.schedule import PRESETS, Schedule

@@ -6,7 +6,7 @@ import pytest
 
 from fuseflow.errors import ScheduleError
 from fuseflow.fusion import Fused, FuseOptions, Strategy, plan_graph
-from fuseflow.fusion.explain import explain
+from fuseflow.fusion.explain.kernels import explain
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.schedule_parse import parse_schedule
 from fuseflow.ir.testing import make_graph

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuseflow.fusion import FuseOptions, Strategy, fuse, plan_graph
-from fuseflow.fusion.cost_cycles import time_kernel
-from fuseflow.fusion.cost_program import estimate_program
-from fuseflow.fusion.cost_text import describe_estimate
-from fuseflow.fusion.passes import PASSES, State, run_passes
+from fuseflow.fusion.cost.cycles import time_kernel
+from fuseflow.fusion.cost.program import estimate_program
+from fuseflow.fusion.cost.text import describe_estimate
+from fuseflow.fusion.passes.sequence import PASSES, State, run_passes
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.schedule import PRESETS
 from fuseflow.ir.schedule_parse import parse_schedule

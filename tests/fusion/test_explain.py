@@ -3,9 +3,9 @@
 import numpy as np
 
 from fuseflow.fusion import Fused, FuseOptions, Strategy, plan_graph
-from fuseflow.fusion.explain import explain
-from fuseflow.fusion.explain_orders import find_thrifty
-from fuseflow.fusion.orders_list import describe_orders, legal_orders
+from fuseflow.fusion.explain.kernels import explain
+from fuseflow.fusion.explain.orders import find_thrifty
+from fuseflow.fusion.orders.listing import describe_orders, legal_orders
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.schedule_parse import parse_schedule
 from fuseflow.ir.testing import make_graph

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from fuseflow.fusion.analysis.support import compute_fills
 from fuseflow.fusion.regions import make_region
-from fuseflow.fusion.support import compute_fills
 from fuseflow.ir.dataflow import DataflowProgram, Op
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.evaluate import Dense, evaluate_outputs

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuseflow.fusion import Fused, FuseOptions, Strategy, plan_graph
-from fuseflow.fusion.bounds import compute_bounds, is_bounded
-from fuseflow.fusion.explain import explain
+from fuseflow.fusion.analysis.bounds import compute_bounds, is_bounded
+from fuseflow.fusion.explain.kernels import explain
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.evaluate import evaluate
 from fuseflow.ir.schedule_parse import parse_schedule

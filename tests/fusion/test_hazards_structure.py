@@ -16,8 +16,8 @@ import pytest
 
 from fuseflow.errors import ModelError, ScheduleError
 from fuseflow.fusion import FuseOptions, Strategy, fuse
+from fuseflow.fusion.analysis.views import build_views
 from fuseflow.fusion.regions import make_region
-from fuseflow.fusion.views import build_views
 from fuseflow.ir.dataflow import AluAttrs, DataflowGraph, Node, Op, SpaccAttrs
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.testing import TensorSpec, make_graph, sparse_array
@@ -158,7 +158,7 @@ def test_hazard_h16_result_records_the_order_of_its_levels(fmt: str) -> None:
 
 def test_hazard_h20_second_result_of_a_maximum_is_refused_where_it_is_used() -> None:
     torch = pytest.importorskip("torch")
-    from fuseflow.frontend.torch_import import import_torch
+    from fuseflow.frontend.torch.module import import_torch
 
     class Maximum(torch.nn.Module):  # type: ignore[misc,name-defined]
         def __init__(self, with_places: bool) -> None:
@@ -243,7 +243,7 @@ def test_hazard_h25_reduced_indices_may_lie_anywhere() -> None:
 
 def test_hazard_h26_sharing_does_not_depend_on_kept_dimensions() -> None:
     torch = pytest.importorskip("torch")
-    from fuseflow.frontend.torch_import import import_torch
+    from fuseflow.frontend.torch.module import import_torch
 
     class Kept(torch.nn.Module):  # type: ignore[misc,name-defined]
         def forward(self, x):  # type: ignore[no-untyped-def]

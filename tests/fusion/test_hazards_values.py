@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fuseflow.fusion import FuseOptions, Strategy, fuse
-from fuseflow.fusion.support import compute_fills
+from fuseflow.fusion.analysis.support import compute_fills
 from fuseflow.ir.einsum_text import parse_format
 from fuseflow.ir.scalar import REDUCTIONS, SCALAR_FUNCTIONS
 from fuseflow.ir.schedule import PRESETS

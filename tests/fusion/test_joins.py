@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from fuseflow.fusion.domains import JOIN_INPUTS
+from fuseflow.fusion.analysis.domains import JOIN_INPUTS
 from fuseflow.ir.dataflow import JoinAttrs, Op
 from fuseflow.ir.testing import TensorSpec, make_graph, sparse_array
 from tests.fusion.checks import assert_denotes

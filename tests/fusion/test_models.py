@@ -15,10 +15,10 @@ from random import Random
 import pytest
 
 from fuseflow.fusion import Fused, FuseOptions, Strategy, plan_graph
-from fuseflow.fusion.orders import build_constraints
-from fuseflow.fusion.support import Fills, compute_fills
-from fuseflow.fusion.tuples import IllegalOrderError
-from fuseflow.fusion.views import Region, build_views
+from fuseflow.fusion.analysis.support import Fills, compute_fills
+from fuseflow.fusion.analysis.tuples import IllegalOrderError
+from fuseflow.fusion.analysis.views import Region, build_views
+from fuseflow.fusion.orders.search import build_constraints
 from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram
 from fuseflow.ir.einsum import EinsumGraph, Value
 from fuseflow.models import zoo

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from fuseflow.errors import ScheduleError
 from fuseflow.fusion import FuseOptions, Strategy, plan_graph
-from fuseflow.fusion.orders import row_wise_edges
-from fuseflow.fusion.orders_count import OrderCount, count_orders, list_orders
-from fuseflow.fusion.orders_per_use import build_views_per_use
-from fuseflow.fusion.plan import Planned
+from fuseflow.fusion.orders.count import OrderCount, count_orders, list_orders
+from fuseflow.fusion.orders.per_use import build_views_per_use
+from fuseflow.fusion.orders.search import row_wise_edges
+from fuseflow.fusion.plan.group import Planned
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.testing import make_graph
 

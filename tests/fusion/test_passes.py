@@ -5,7 +5,7 @@ import pytest
 
 from fuseflow.errors import ScheduleError
 from fuseflow.fusion import FuseOptions, plan_graph
-from fuseflow.fusion.passes import PASSES, Pass, State, pass_named, run_passes
+from fuseflow.fusion.passes.sequence import PASSES, Pass, State, pass_named, run_passes
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.schedule import Schedule
 from fuseflow.ir.schedule_parse import parse_schedule

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fuseflow.fusion import FuseOptions, Strategy, fuse, plan_graph
-from fuseflow.fusion import plan as plan_module
+from fuseflow.fusion.plan import group as plan_module
 from fuseflow.ir.dataflow import DataflowGraph
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.schedule import PRESETS

@@ -7,7 +7,7 @@ import pytest
 
 from fuseflow.errors import ScheduleError
 from fuseflow.fusion import Fused, FuseOptions, plan_graph
-from fuseflow.fusion.schedule_bind import bind_schedule
+from fuseflow.fusion.schedule.bind import bind_schedule
 from fuseflow.ir.dataflow import DataflowProgram, Op
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.schedule_parse import parse_schedule

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from fuseflow.errors import ScheduleError
 from fuseflow.fusion import Fused, FuseOptions, fuse, plan_graph
-from fuseflow.fusion.explain import explain
-from fuseflow.fusion.table import format_table, make_table
+from fuseflow.fusion.explain.kernels import explain
+from fuseflow.fusion.lowering.table import format_table, make_table
 from fuseflow.ir import schedule as ir
 from fuseflow.ir.einsum import Einsum, EinsumGraph
 from fuseflow.ir.schedule import Directive, IndexRef

@@ -4,8 +4,8 @@ import itertools
 import re
 
 from fuseflow.fusion import FuseOptions, Strategy, plan_graph
-from fuseflow.fusion.plan import Planned
-from fuseflow.fusion.table import FusionTable, format_table, make_table
+from fuseflow.fusion.lowering.table import FusionTable, format_table, make_table
+from fuseflow.fusion.plan.group import Planned
 from fuseflow.ir.dataflow import Op
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.schedule_parse import parse_schedule

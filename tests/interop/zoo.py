@@ -20,7 +20,7 @@ MODELS = {
 @cache
 def graph_of(name: str) -> EinsumGraph:
     from fuseflow.frontend.options import ImportOptions
-    from fuseflow.frontend.torch_import import import_torch
+    from fuseflow.frontend.torch.module import import_torch
     from fuseflow.models import zoo
 
     case = zoo.build(name, MODELS[name])

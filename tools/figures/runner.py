@@ -16,8 +16,8 @@ from pathlib import Path
 import fuseflow
 from fuseflow.errors import FuseflowError
 from fuseflow.fusion import Fused, FuseOptions, plan_graph
-from fuseflow.fusion.cost_program import estimate_program
-from fuseflow.fusion.orders_list import describe_orders
+from fuseflow.fusion.cost.program import estimate_program
+from fuseflow.fusion.orders.listing import describe_orders
 from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram, LevelWriteAttrs, Op
 from fuseflow.ir.hardware import HardwareConfig, MemoryConfig, NodeCost, TimingConfig
 from fuseflow.ir.report import KernelStats, SimulationReport

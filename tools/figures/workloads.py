@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.torch.module import import_torch
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.models import zoo
 from fuseflow.models.bigbird import bigbird_mask

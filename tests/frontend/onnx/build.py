@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from fuseflow.frontend.onnx_reader import import_onnx
+from fuseflow.frontend.onnx.reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.evaluate import evaluate_outputs

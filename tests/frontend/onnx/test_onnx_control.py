@@ -10,8 +10,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend import onnx_control
-from fuseflow.frontend.onnx_reader import import_onnx
+from fuseflow.frontend.onnx import control as onnx_control
+from fuseflow.frontend.onnx.reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
 from tests.frontend.onnx.build import SmallModel, assert_equals_reference, draw
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.torch.module import import_torch
 from fuseflow.models import ModelCase
 from tests.frontend.onnx.build import assert_equals_reference
 from tests.frontend.onnx.export import ROADS, export_case, roads

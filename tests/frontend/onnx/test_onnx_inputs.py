@@ -9,9 +9,9 @@ import pytest
 from scipy import sparse
 
 from fuseflow.errors import ModelError, UsageError
-from fuseflow.frontend.onnx_reader import import_onnx
+from fuseflow.frontend.onnx.reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.sidecar import read_sidecar
+from fuseflow.frontend.storage.sidecar import read_sidecar
 from fuseflow.ir.einsum import Role
 from fuseflow.ir.tensor import LevelFormat
 from tests.frontend.onnx.build import SmallModel, assert_equals_reference, draw

@@ -8,7 +8,7 @@ import pytest
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from fuseflow.frontend.onnx_lazy import compact, fold_lazily
+from fuseflow.frontend.onnx.lazy import compact, fold_lazily
 
 Array = npt.NDArray[Any]
 

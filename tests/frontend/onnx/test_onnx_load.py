@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from fuseflow.errors import FuseflowError, ModelError, UsageError
-from fuseflow.frontend import onnx_load
-from fuseflow.frontend.onnx_load import load_onnx
-from fuseflow.frontend.onnx_reader import import_onnx
+from fuseflow.frontend.onnx import load as onnx_load
+from fuseflow.frontend.onnx.load import load_onnx
+from fuseflow.frontend.onnx.reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.ir.tensor import LevelFormat
 from tests.frontend.onnx.build import SmallModel, assert_equals_reference, draw

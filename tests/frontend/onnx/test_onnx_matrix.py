@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch.utils._pytree import tree_leaves
 
-from fuseflow.frontend.onnx_reader import import_onnx
+from fuseflow.frontend.onnx.reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.torch_import import import_torch
+from fuseflow.frontend.torch.module import import_torch
 from fuseflow.ir.einsum import EinsumGraph
 from tests.models_matrix import MODELS as MATRIX
 from tests.models_matrix import Example

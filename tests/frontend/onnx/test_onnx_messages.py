@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend.onnx_reader import import_onnx
+from fuseflow.frontend.onnx.reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.verify_einsum import verify_einsum_graph

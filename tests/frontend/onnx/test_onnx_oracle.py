@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fuseflow.errors import UsageError
-from fuseflow.frontend.onnx_reader import import_onnx
+from fuseflow.frontend.onnx.reader import import_onnx
 from tests.frontend.onnx.build import SmallModel, assert_equals_reference, draw
 
 

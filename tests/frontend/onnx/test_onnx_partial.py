@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend.onnx_reader import import_onnx
+from fuseflow.frontend.onnx.reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.ir.einsum import EinsumGraph
 from tests.frontend.onnx.build import SmallModel, assert_equals_reference, draw

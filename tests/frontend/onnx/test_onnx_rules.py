@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend.onnx_rules import RULES
+from fuseflow.frontend.onnx.rules import RULES
 from tests.frontend.onnx.build import DEFAULT_OPSET, SmallModel, assert_equals_reference, draw
 
 Array = npt.NDArray[Any]

@@ -9,7 +9,7 @@ import torch
 from onnx import helper
 from torch import Tensor, nn
 
-from fuseflow.frontend.onnx_source import Origins
+from fuseflow.frontend.onnx.source import Origins
 from tests.frontend.onnx.build import SmallModel, draw
 from tests.frontend.onnx.export import export_module
 from tests.frontend.onnx.test_onnx_zoo import load

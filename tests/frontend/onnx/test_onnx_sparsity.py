@@ -10,9 +10,9 @@ import pytest
 from onnx import helper
 
 from fuseflow.errors import ModelError
-from fuseflow.frontend.onnx_reader import import_onnx
+from fuseflow.frontend.onnx.reader import import_onnx
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.sidecar import read_sidecar
+from fuseflow.frontend.storage.sidecar import read_sidecar
 from fuseflow.ir.einsum import EinsumGraph
 from tests.frontend.onnx.build import SmallModel, assert_equals_reference, draw
 

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""OpGraph -> einsums: axes as products of atoms, views, index names."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""OpGraph, the vocabulary that all sources share, and its rewrites."""

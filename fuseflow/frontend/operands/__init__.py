@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Operands that users bind: read from files, merged, checked."""

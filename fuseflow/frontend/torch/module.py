@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""PyTorch modules -> EinsumGraph.
+
+Not here: what an operator means (`torch.rules`), how torch exports (`torch.export`), and saved
+exports (`torch.pt2`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fuseflow.frontend.lower import lower_to_einsums
+from fuseflow.frontend.options import ImportOptions
+from fuseflow.frontend.torch.export import (
+    export_program,
+    frozen_copy,
+    run_eager,
+    sparse_layouts,
+)
+from fuseflow.frontend.torch.graph import read_program
+from fuseflow.frontend.torch.inputs import ModuleInputs
+from fuseflow.ir.einsum import EinsumGraph
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["import_torch"]
+
+
+def import_torch(
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    name: str = "model",
+    input_names: Sequence[str] = (),
+    formats: Mapping[str, str] | None = None,
+    options: ImportOptions | None = None,
+) -> EinsumGraph:
+    """Export a module on its inputs and turn it into einsums.
+
+    Args:
+        module: any module; it is copied, put in eval mode, and not changed.
+        args: positional arguments of `forward`: tensors of any layout, also nested, and numbers.
+            Floating tensors stay inputs of the graph, with this data; those of integers and
+            booleans are bound as constants.
+        kwargs: keyword arguments of `forward`, the same.
+        name: name of the graph.
+        input_names: names of the tensors in `args`; those of `forward`'s parameters by default.
+        formats: format texts that come with the model, by tensor name or glob.
+        options: what the user asks for.
+
+    Raises:
+        UsageError: U120, U130, U131, U204 or what `bind.read_operand` raises, if an option does
+            not fit the model.
+        ModelError: if torch cannot export the module (I003, I004) or run it (I006), the export
+            cannot be expressed (I001 to I021), or operands do not fit (I204 to I206).
+    """
+    options = options or ImportOptions()
+    frozen = frozen_copy(module)
+    inputs = ModuleInputs.of(frozen, args, kwargs or {}, input_names).bound(options)
+    positional, keywords = inputs.arguments()
+    layouts = sparse_layouts(frozen)
+    references = run_eager(frozen, positional, keywords) if options.reference else []
+    program = export_program(frozen, positional, keywords)
+    graph = read_program(
+        program, name, inputs.records, layouts, references, partial=options.partial
+    )
+    return lower_to_einsums(graph, options, formats)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""The estimate of a program: its kernels one after the other, each from the data it will read.
+
+Counts are exact wherever the structure of all operands is known, which it is unless a kernel has
+nodes that choose by value. Where it is not, the densities that rank loop orders stand in, and the
+estimate says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fuseflow.fusion.cost.count import KernelCounts, Words, count_kernel, data_levels
+from fuseflow.fusion.cost.cycles import time_kernel
+from fuseflow.fusion.cost.spaces import PointLimitError, UncountedError
+from fuseflow.fusion.explain.orders import recomputed
+from fuseflow.fusion.plan.group import Planned
+from fuseflow.ir.dataflow import AluAttrs, ReduceAttrs, SpaccAttrs
+from fuseflow.ir.einsum import Value
+from fuseflow.ir.scalar import SCALAR_FUNCTIONS
+from fuseflow.ir.tensor import Level
+
+__all__ = ["KernelEstimate", "Pricer", "ProgramEstimate", "estimate_program"]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelEstimate:
+    """What a kernel is expected to do.
+
+    `reason` says why figures are not exact, "" if they are; cycles are an estimate in any case.
+    `functions` are the operations by scalar function or reduction, `bottleneck` the node that works
+    most, `recompute` how many times over values are computed, where that is more than once.
+    """
+
+    name: str
+    cycles: float
+    flops: int
+    read: Words
+    written: Words
+    tokens: int
+    bottleneck: str = ""
+    functions: Mapping[str, int] = field(default_factory=dict)
+    recompute: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    def bytes(self) -> int:
+        """Return the DRAM traffic in bytes."""
+        return self.read.bytes + self.written.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramEstimate:
+    """The estimates of all kernels, which run one after the other."""
+
+    kernels: tuple[KernelEstimate, ...]
+
+    @property
+    def cycles(self) -> float:
+        """Return the expected cycles."""
+        return sum(kernel.cycles for kernel in self.kernels)
+
+    @property
+    def flops(self) -> int:
+        """Return the scalar operations."""
+        return sum(kernel.flops for kernel in self.kernels)
+
+    @property
+    def bytes(self) -> int:
+        """Return the DRAM traffic in bytes."""
+        return sum(kernel.bytes for kernel in self.kernels)
+
+    @property
+    def tokens(self) -> int:
+        """Return the tokens on all streams."""
+        return sum(kernel.tokens for kernel in self.kernels)
+
+    @property
+    def is_exact(self) -> bool:
+        """Return True if all counts are exact."""
+        return not any(kernel.reason for kernel in self.kernels)
+
+
+def estimate_program(plans: Sequence[Planned], values: Mapping[str, Value]) -> ProgramEstimate:
+    """Estimate kernels that run in this order.
+
+    Args:
+        plans: the kernels.
+        values: every tensor that they touch, with its format.
+    """
+    pricer = Pricer()
+    return ProgramEstimate(tuple(pricer.price(planned, values) for planned in plans))
+
+
+@dataclass(slots=True)
+class Pricer:
+    """Estimates kernels one by one; `levels` has the structure of what they have written."""
+
+    levels: dict[str, tuple[Level, ...]] = field(default_factory=dict)
+
+    def price(self, planned: Planned, values: Mapping[str, Value]) -> KernelEstimate:
+        """Estimate one kernel, and remember what it writes."""
+        kernel = planned.kernel
+        read = {name: self._structure(name, values[name]) for name in kernel.tensors_read()}
+        known = {name: levels for name, levels in read.items() if levels is not None}
+        try:
+            if len(known) < len(read):
+                raise UncountedError("it reads what could not be counted")
+            counts = count_kernel(kernel, values, known)
+        except UncountedError as error:
+            return _from_densities(planned, str(error))
+        except (PointLimitError, OverflowError):
+            return _from_densities(planned, "counting it would take too long")
+        self.levels |= counts.results
+        return _from_counts(planned, counts)
+
+    def _structure(self, name: str, value: Value) -> tuple[Level, ...] | None:
+        return self.levels.get(name) or data_levels(value)
+
+
+def _from_counts(planned: Planned, counts: KernelCounts) -> KernelEstimate:
+    timing = time_kernel(counts)
+    functions: Counter[str] = Counter()
+    for node in counts.nodes:
+        attrs = node.node.attrs
+        if node.flops and isinstance(attrs, AluAttrs | ReduceAttrs | SpaccAttrs):
+            functions[attrs.fn if isinstance(attrs, AluAttrs) else attrs.op] += node.flops
+    return KernelEstimate(
+        name=counts.kernel.name,
+        cycles=timing.cycles,
+        flops=counts.flops,
+        read=counts.read,
+        written=counts.written,
+        tokens=counts.stream_tokens,
+        bottleneck=timing.bottleneck.node.name,
+        functions=functions,
+        recompute=recomputed(planned),
+    )
+
+
+def _from_densities(planned: Planned, reason: str) -> KernelEstimate:
+    """Estimate a kernel from mean densities, as its loop order was chosen."""
+    visits = planned.expected.visits
+    functions: Counter[str] = Counter()
+    for view, count in visits.items():
+        assert view.op is not None
+        functions[view.op.fn] += round(SCALAR_FUNCTIONS[view.op.fn].flops * count)
+        functions[view.op.reduce or ""] += round(count) if view.op.reduce else 0
+    return KernelEstimate(
+        name=planned.kernel.name,
+        cycles=max(visits.values(), default=0.0),
+        flops=functions.total(),
+        read=Words(values=round(planned.expected.cost)),
+        written=Words(),
+        tokens=round(planned.expected.cost),
+        functions={fn: count for fn, count in sorted(functions.items()) if count},
+        recompute=recomputed(planned),
+        reason=reason,
+    )

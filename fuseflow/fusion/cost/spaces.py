@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: MIT
+"""Loop nests of a kernel as spaces of points, each level made by one node.
+
+The streams of a kernel are nested lists; streams of one space have the same lists. A space knows
+what makes its innermost level (its `Level`) and the space around it. Nothing is walked in order:
+the points of a space are a table of the kinds of points that later levels can tell apart, and a
+level is expanded once per kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from fuseflow.fusion.cost.table import Ints, Table, merge_rows
+
+__all__ = ["Column", "Level", "PointLimitError", "Space", "Spaces", "UncountedError"]
+
+# What a level does to each row: the row that owns each new point, and the columns made there.
+Expanded = tuple[Ints, dict["Column", Ints]]
+
+
+class UncountedError(Exception):
+    """Something does not follow from structure alone, or not in this way."""
+
+
+class PointLimitError(Exception):
+    """Counting would need more rows than it is allowed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One number per point of a space: a coordinate or a reference, -1 where it is missing.
+
+    `home` is the outermost space that has it; every space inside has it too. A column is made by
+    the level of its home, unless `derive` computes it from the columns `inputs`.
+    """
+
+    home: Space
+    nullable: bool = False
+    inputs: tuple[Column, ...] = ()
+    derive: Callable[[Sequence[Ints]], Ints] | None = None
+
+
+class Level(Protocol):
+    """What makes the innermost lists of a space."""
+
+    def needs(self, wanted: Iterable[Column]) -> set[Column]:
+        """Return the columns of the outer space that lists depend on, for these columns."""
+
+    @property
+    def covers(self) -> bool:
+        """Return True if every list has all coordinates."""
+
+    def size(self, table: Table) -> int:
+        """Return how many elements making the lists of all rows looks at."""
+
+    def lengths(self, table: Table) -> Ints:
+        """Return the length of each row's list."""
+
+    def expand(self, table: Table, wanted: Iterable[Column]) -> Expanded:
+        """Return the elements of each row's list, with the columns that are wanted."""
+
+
+@dataclass(slots=True, eq=False)
+class Space:
+    """A loop nest: the points of `parent`, each with the list that `level` makes of it.
+
+    The outermost space has one point, no parent and no level. `crd` are the coordinates of the
+    innermost level.
+    """
+
+    parent: Space | None = None
+    level: Level | None = None
+    crd: Column | None = None
+    depth: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.depth = self.parent.depth + 1 if self.parent else 0
+
+    def chain(self) -> list[Space]:
+        """Return the spaces from the outermost to this one."""
+        return [*(self.parent.chain() if self.parent else ()), self]
+
+    def coordinates(self) -> tuple[Column, ...]:
+        """Return the coordinates that name a point, outermost first."""
+        return tuple(space.crd for space in self.chain() if space.crd is not None)
+
+    def needs(self, wanted: Iterable[Column]) -> set[Column]:
+        """Return the columns of the parent that these columns of this space follow from."""
+        assert self.level is not None
+        own, outer = self._resolve(wanted)
+        return outer | self.level.needs(own)
+
+    def step(self, table: Table, wanted: Iterable[Column]) -> Expanded:
+        """Expand rows of the parent to points of this space with the columns wanted."""
+        assert self.level is not None
+        own, outer = self._resolve(wanted)
+        owner, made = self.level.expand(table, own)
+        for column in outer:
+            made[column] = table.columns[column][owner]
+        return owner, {column: _derived(column, made, self) for column in wanted}
+
+    def _resolve(self, wanted: Iterable[Column]) -> tuple[set[Column], set[Column]]:
+        """Split columns into what the level of this space makes, and what comes from outside."""
+        own: set[Column] = set()
+        outer: set[Column] = set()
+        todo = list(wanted)
+        while todo:
+            column = todo.pop()
+            if column.home is not self:
+                outer.add(column)
+            elif column.derive is not None:
+                todo += column.inputs
+            else:
+                own.add(column)
+        return own, outer
+
+
+def _derived(column: Column, made: dict[Column, Ints], space: Space) -> Ints:
+    if column not in made:
+        assert column.derive is not None
+        made[column] = column.derive([_derived(c, made, space) for c in column.inputs])
+    return made[column]
+
+
+# A place to start from in the middle of a nest: a space, its rows, and the column that names them.
+Seed = tuple[Space, Table, Column]
+
+
+@dataclass(slots=True)
+class Spaces:
+    """Counts the points of spaces; remembers every table that was made.
+
+    `limit` bounds the rows that may be expanded in total.
+    """
+
+    limit: int
+    root: Space = field(default_factory=Space)
+    spent: int = 0
+    _tables: dict[tuple[Space, frozenset[Column], int], Table] = field(default_factory=dict)
+    _lengths: dict[Space, tuple[Ints, Ints]] = field(default_factory=dict)
+
+    def points(self, space: Space) -> int:
+        """Return how many points a space has."""
+        if space.parent is None:
+            return 1
+        weights, lengths = self._fibers(space)
+        return int(weights @ lengths)
+
+    def empty(self, space: Space) -> int:
+        """Return how many innermost lists of a space are empty."""
+        weights, lengths = self._fibers(space)
+        return int(weights[lengths == 0].sum())
+
+    def longest(self, space: Space) -> int:
+        """Return the length of the longest innermost list."""
+        weights, lengths = self._fibers(space)
+        return int(lengths[weights > 0].max(initial=0))
+
+    def present(self, column: Column, space: Space) -> int:
+        """Return at how many points of a space a column is not missing."""
+        if not column.nullable:
+            return self.points(space)
+        table = self.rows(space, {column})
+        return int(table.weights[table.columns[column] >= 0].sum())
+
+    def _fibers(self, space: Space) -> tuple[Ints, Ints]:
+        if space not in self._lengths:
+            assert space.parent is not None
+            assert space.level is not None
+            table = self.rows(space.parent, space.needs(()))
+            self._spend(space.level.size(table))
+            self._lengths[space] = (table.weights, space.level.lengths(table))
+        return self._lengths[space]
+
+    def rows(self, space: Space, wanted: Iterable[Column], seed: Seed | None = None) -> Table:
+        """Return the points of a space, told apart by the columns wanted.
+
+        With a `seed` only the points inside its rows are looked at, and its column tells them
+        apart as well.
+
+        Raises:
+            PointLimitError: if that takes too many rows.
+        """
+        columns = frozenset(wanted) | ({seed[2]} if seed else set())
+        key = (space, columns, id(seed[1]) if seed else 0)
+        if key not in self._tables:
+            self._tables[key] = self._make(space, columns, seed)
+        return self._tables[key]
+
+    def _make(self, space: Space, columns: frozenset[Column], seed: Seed | None) -> Table:
+        if seed is not None and space is seed[0]:
+            if not columns <= seed[1].columns.keys():
+                raise UncountedError("streams of different loops meet")
+            return merge_rows(seed[1].weights, {c: seed[1].columns[c] for c in columns})
+        if space.parent is None:
+            if any(column.home is not space for column in columns):
+                raise UncountedError("streams of different loops meet")
+            return Table(np.ones(1, np.int64), {c: np.zeros(1, np.int64) for c in columns})
+        assert space.level is not None
+        carried = {seed[2]} if seed else set()
+        table = self.rows(space.parent, space.needs(columns - carried) | carried, seed)
+        self._spend(space.level.size(table))
+        if all(column.home is not space for column in columns):
+            lengths = space.level.lengths(table)
+            kept = {c: table.columns[c] for c in columns}
+            return merge_rows(table.weights * lengths, kept)
+        owner, made = space.step(table, columns)
+        return merge_rows(table.weights[owner], made)
+
+    def _spend(self, rows: int) -> None:
+        self.spent += rows
+        if self.spent > self.limit:
+            raise PointLimitError

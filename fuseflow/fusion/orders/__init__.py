@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Loop orders: what storage demands, the search, counts and lists."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The passes of the stage, what each leaves behind."""
