@@ -21,7 +21,7 @@ cdef enum:
     BUNDLE_LISTS = 128  # or at so many lists
     BUNDLE_LENGTH = 32  # longer lists are faster as entries of their own
     BUNDLE_TOKENS = 640  # values and stops
-    LISTED = 6  # lists of so many values on average are worth payloads of their own
+    LISTED = 8  # lists of so many values on average are worth payloads of their own
     STRIDE = 8  # lists are filled in strides, which may write so far beyond their end
 
 

@@ -83,8 +83,19 @@ cdef void strip_add_keys(Strip* s, const int64_t* keys, const float* values, int
     else:
         for i in range(n):
             s.sums[keys[i]] = combine(s.op, s.sums[keys[i]], values[i * step])
+    if _is_any_absent(s, keys, n):
+        for i in range(n):
+            _list_key(s, keys[i])
+
+
+cdef inline bint _is_any_absent(Strip* s, const int64_t* keys, int64_t n) noexcept nogil:
+    """Whether one of the keys is not present yet; mostly all are, and looking is cheap."""
+    cdef int64_t i, outside
+    cdef uint64_t absent = 0
     for i in range(n):
-        _list_key(s, keys[i])
+        outside = keys[i] < s.low or keys[i] >= s.high
+        absent |= <uint64_t> outside & ~(s.seen[keys[i] >> 6] >> (keys[i] & 63))
+    return absent & 1
 
 
 cdef inline void _list_key(Strip* s, int64_t key) noexcept nogil:
