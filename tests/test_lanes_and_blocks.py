@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from fuseflow.frontend import import_torch
+from fuseflow.cli.sources import import_case
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.fusion.blocks import block_graph
 from fuseflow.fusion.lanes import parallelize
@@ -30,14 +30,7 @@ every_strategy = pytest.mark.parametrize("strategy", PRESETS)
 
 @cache
 def graph_of(model: str) -> EinsumGraph:
-    case = zoo.build(model, MODELS[model])
-    return import_torch(
-        case.module,
-        case.args,
-        name=case.name,
-        input_names=case.input_names,
-        formats=case.formats,
-    )
+    return import_case(zoo.build(model, MODELS[model]))
 
 
 def assert_right(program: DataflowProgram) -> None:

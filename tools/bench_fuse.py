@@ -15,7 +15,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from fuseflow.frontend.torch.module import import_torch
+from fuseflow.cli.sources import import_case
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.ir.schedule import PRESETS
@@ -63,14 +63,7 @@ def _rows(repeat: int) -> Iterator[str]:
 
 
 def _import(name: str, settings: Mapping[str, str]) -> EinsumGraph:
-    case = zoo.build(name, settings)
-    return import_torch(
-        case.module,
-        case.args,
-        name=case.name,
-        input_names=case.input_names,
-        formats=case.formats,
-    )
+    return import_case(zoo.build(name, settings))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from fuseflow.frontend.torch.module import import_torch
+from fuseflow.cli.sources import import_case
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.ir.dataflow import DataflowProgram
 from fuseflow.ir.einsum import Value
@@ -57,14 +57,7 @@ def programs(scale: float, graph: str | None) -> Mapping[str, Callable[[], Dataf
 
 
 def _program(name: str, settings: Settings, strategy: Strategy) -> DataflowProgram:
-    case = zoo.build(name, dict(settings))
-    graph = import_torch(
-        case.module,
-        case.args,
-        name=case.name,
-        input_names=case.input_names,
-        formats=case.formats,
-    )
+    graph = import_case(zoo.build(name, dict(settings)))
     return fuse(graph, FuseOptions(strategy))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fuseflow.ir.einsum import EinsumGraph
     from fuseflow.models import ModelCase
 
-__all__ = ["list_zoo", "load_model"]
+__all__ = ["import_case", "list_zoo", "load_model"]
 
 _ZOO = "zoo:"
 _FORMS = "zoo:NAME, package.module:factory, file.py:factory, FILE.onnx, FILE.pt2 or FILE.ein"
@@ -50,7 +50,7 @@ def load_model(
     _refuse("--input-shape", options.input_shapes, source)
     build = _builder(source)
     stage("building the model")
-    return _import_case(build(settings), options, stage)
+    return import_case(build(settings), options, stage)
 
 
 def list_zoo() -> Iterator[str]:
@@ -91,7 +91,14 @@ def _make_importable(module: str) -> str:
     return file.stem
 
 
-def _import_case(case: ModelCase, options: ImportOptions, stage: Stage) -> EinsumGraph:
+def import_case(
+    case: ModelCase, options: ImportOptions | None = None, stage: Stage = lambda _: None
+) -> EinsumGraph:
+    """Import a model that was built, with the names and formats that come along.
+
+    Raises:
+        ModelError: if it cannot be expressed as an einsum graph.
+    """
     from fuseflow.frontend.torch.export import compressed_tensors
     from fuseflow.frontend.torch.module import import_torch
 

@@ -43,16 +43,9 @@ ATTEMPTS = 12
 @cache
 def model(name: str) -> EinsumGraph:
     pytest.importorskip("torch")
-    from fuseflow.frontend import import_torch
+    from fuseflow.cli.sources import import_case
 
-    case = zoo.build(name, MODELS[name])
-    return import_torch(
-        case.module,
-        case.args,
-        name=case.name,
-        input_names=case.input_names,
-        formats=case.formats,
-    )
+    return import_case(zoo.build(name, MODELS[name]))
 
 
 @pytest.mark.parametrize("strategy", Strategy)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from fuseflow.frontend.torch.module import import_torch
+from fuseflow.cli.sources import import_case
 from fuseflow.fusion import FuseOptions, Strategy, fuse
 from fuseflow.ir.dataflow import DataflowProgram
 from fuseflow.ir.einsum import EinsumGraph
@@ -40,14 +40,7 @@ def stored(program: DataflowProgram) -> bytes:
 
 @pytest.fixture(scope="module", params=MODELS)
 def model(request: pytest.FixtureRequest) -> EinsumGraph:
-    case = zoo.build(request.param, MODELS[request.param])
-    return import_torch(
-        case.module,
-        case.args,
-        name=case.name,
-        input_names=case.input_names,
-        formats=case.formats,
-    )
+    return import_case(zoo.build(request.param, MODELS[request.param]))
 
 
 def test_every_model_of_the_zoo_is_tried() -> None:

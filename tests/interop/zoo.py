@@ -19,16 +19,7 @@ MODELS = {
 
 @cache
 def graph_of(name: str) -> EinsumGraph:
-    from fuseflow.frontend.options import ImportOptions
-    from fuseflow.frontend.torch.module import import_torch
+    from fuseflow.cli.sources import import_case
     from fuseflow.models import zoo
 
-    case = zoo.build(name, MODELS[name])
-    return import_torch(
-        case.module,
-        case.args,
-        name=case.name,
-        input_names=case.input_names,
-        formats=case.formats,
-        options=ImportOptions(),
-    )
+    return import_case(zoo.build(name, MODELS[name]))

@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from fuseflow.cli.sources import import_case
+from fuseflow.frontend.options import ImportOptions
 from fuseflow.models.bigbird import bigbird_mask
 from fuseflow.models.case import ModelCase, freeze, seeded_torch
 from fuseflow.models.draws import CounterStream, draw_eighths, draw_kept
 from fuseflow.models.graphs import karate_club
 from tools.figures.graphs import Kind
 from tools.figures.stages import Stage, attention_stages
-from tools.figures.workloads import SEED, Autoencoder, Decoder, GraphNetwork, Loaded, import_case
+from tools.figures.workloads import SEED, Autoencoder, Decoder, GraphNetwork, Loaded
 
 __all__ = ["Attention", "Chain", "Workload"]
 
@@ -81,7 +83,7 @@ class Attention:
         with seeded_torch("attention"):
             module = freeze(Module(self.heads, mask))
         args = tuple(torch.from_numpy(draw_eighths(CounterStream(SEED, n), shape)) for n in names)
-        graph = import_case(ModelCase("attention", module, args, names), {})
+        graph = import_case(ModelCase("attention", module, args, names))
         return Loaded(graph, self.expected())
 
 
@@ -138,7 +140,8 @@ class Chain:
         args = tuple(torch.from_numpy(each) for each in (graph.dense(), b, _last_factor()))
         compressed = "compressed,compressed"
         case = ModelCase("chain", freeze(Module()), args, ("a", "b", "c"))
-        loaded = import_case(case, {"a": compressed, "c": compressed, "b": "dense,dense"})
+        formats = {"a": compressed, "c": compressed, "b": "dense,dense"}
+        loaded = import_case(case, ImportOptions(formats=formats))
         facts = {
             "nodes": graph.nodes,
             "entries": graph.entries,

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fuseflow.cli.sources import import_case
 from fuseflow.frontend.options import ImportOptions
-from fuseflow.frontend.torch.module import import_torch
 from fuseflow.ir.einsum import EinsumGraph
 from fuseflow.models import zoo
 from fuseflow.models.bigbird import bigbird_mask
@@ -37,7 +37,7 @@ from tools.figures.stages import (
     sparse_features,
 )
 
-__all__ = ["SEED", "Autoencoder", "Decoder", "GraphNetwork", "Loaded", "import_case"]
+__all__ = ["SEED", "Autoencoder", "Decoder", "GraphNetwork", "Loaded"]
 
 HIDDEN = 16
 SEED = 0
@@ -96,7 +96,7 @@ class GraphNetwork:
         formats = {"x": "dense,dense", "*.weight": _COMPRESSED}
         if self.sparse_features:
             formats = {"x": _SPARSE_ROWS, "*.weight": _SPARSE_ROWS}
-        graph = import_case(case, formats)
+        graph = import_case(case, ImportOptions(formats=formats))
         if is_large:
             grow(graph, case, inputs)
         pattern = inputs.graph
@@ -178,7 +178,9 @@ class Autoencoder:
                 "seed": str(SEED),
             },
         )
-        graph = import_case(case, {"x": _COMPRESSED, "*.weight": _COMPRESSED})
+        graph = import_case(
+            case, ImportOptions(formats={"x": _COMPRESSED, "*.weight": _COMPRESSED})
+        )
         stages = self._stages(_stored(graph, "encoder."), _stored(graph, "decoder."))
         return Loaded(graph, stages, {"features": self.inputs})
 
@@ -231,20 +233,8 @@ class Decoder:
         del files
         names = ("seq", "dim", "heads", "ffn", "block", "layers")
         settings = {name: str(getattr(self, name)) for name in names}
-        graph = import_case(zoo.build("gpt", {**settings, "seed": str(SEED)}), {})
+        graph = import_case(zoo.build("gpt", {**settings, "seed": str(SEED)}))
         return Loaded(graph, self.expected())
-
-
-def import_case(case: ModelCase, formats: Mapping[str, str]) -> EinsumGraph:
-    """Import a model as a user would; `formats` win over those of the case."""
-    return import_torch(
-        case.module,
-        case.args,
-        name=case.name,
-        input_names=case.input_names,
-        formats={**case.formats, **formats},
-        options=ImportOptions(reference=True),
-    )
 
 
 def _drawn(rows: int, columns: int, density: float) -> Matrix:
