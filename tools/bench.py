@@ -21,7 +21,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -224,7 +224,13 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def _print_row(row: Row, earlier: dict[str, Row]) -> None:
+def _rates(kept: Path) -> dict[str, float]:
+    """Return million channel tokens per second by case, which every version of the file has."""
+    rows = json.loads(kept.read_text())["rows"]
+    return {row["name"]: row["tokens"] / row["seconds"] / 1e6 for row in rows}
+
+
+def _print_row(row: Row, earlier: Mapping[str, float]) -> None:
     text = (
         f"{row.name:44s} {row.tokens / 1e6:9.1f} {row.seconds:8.3f} {row.wall:8.3f} {row.rate:8.0f}"
         f" {row.added_bytes / row.tokens:9.2f} {row.added_bytes / 2**20:8.1f}"
@@ -232,7 +238,7 @@ def _print_row(row: Row, earlier: dict[str, Row]) -> None:
     for seconds in (row.hbm2, row.comal_hbm):
         text += f" {seconds / row.seconds:7.1f}x" if seconds else f" {'':8s}"
     if row.name in earlier:
-        text += f" {row.rate / earlier[row.name].rate:8.2f}"
+        text += f" {row.rate / earlier[row.name]:8.2f}"
     print(text, flush=True)
 
 
@@ -246,10 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--graph", metavar="FILE", help="graph file for the graph network")
     parser.add_argument("--only-ideal", action="store_true", help="leave memory models out")
     options = parser.parse_args(arguments)
-    earlier: dict[str, Row] = {}
-    if options.against:
-        kept = json.loads(options.against.read_text())
-        earlier = {row["name"]: Row(**row) for row in kept["rows"]}
+    earlier = _rates(options.against) if options.against else {}
     about = environment()
     for key, value in about.items():
         print(f"{key:10s} {value}")
