@@ -20,7 +20,7 @@ import numpy as np
 from fuseflow.fusion.analysis.bounds import EVERYTHING as ANYTHING
 from fuseflow.fusion.analysis.bounds import Interval, compute_bounds, is_bounded
 from fuseflow.ir.einsum import Einsum, EinsumGraph, Value
-from fuseflow.ir.scalar import REDUCTIONS, SCALAR_FUNCTIONS, apply_scalar, fold_fill
+from fuseflow.ir.scalar import SCALAR_FUNCTIONS, apply_scalar, fold_fill
 
 __all__ = ["Fills", "compute_fills"]
 
@@ -64,10 +64,6 @@ class Fills:
         names = [access.value for access in op.operands]
         others = (names[1 - p] for p in self.restricting(op))
         return tuple(name for name in others if not is_bounded(self.bounds.get(name, ANYTHING)))
-
-    def identity_filled(self, op: Einsum) -> bool:
-        """Return True if entries that are not visited do not change the reduction."""
-        return op.reduce is None or self.mapped[op.name] == REDUCTIONS[op.reduce].identity
 
 
 def compute_fills(graph: EinsumGraph, *, strict: bool = False, known: Fills | None = None) -> Fills:
