@@ -86,6 +86,7 @@ def test_other_operands_stay_as_they_are() -> None:
 
 
 def test_integers_take_whole_numbers_only() -> None:
+    assert convert(Operand(np.array(2.0), "x.npy"), INTEGER).shape == ()
     assert convert(Operand(np.array([1.0, 2.0]), "x.npy"), INTEGER).dtype == np.int64
     with pytest.raises(ValueError, match=r"x\.npy holds values that are not int64"):
         convert(Operand(np.array([1.5]), "x.npy"), INTEGER)

@@ -135,6 +135,7 @@ class Folder:
             self._take_shape(proto)
         elif proto.op_type in COPIES and self._is_copy(proto):
             self._alias[proto.output[0]] = names[0]
+            self._know_mask(proto)
         else:
             self._keep(proto, origin)
 
@@ -149,6 +150,14 @@ class Folder:
         if proto.op_type == "Dropout" and len(proto.input) > 2:
             return not self.live.known.get(proto.input[2], np.array(True)).any()
         return True
+
+    def _know_mask(self, proto: onnx.NodeProto) -> None:
+        """Let the mask of a Dropout that drops nothing be known: it is true everywhere."""
+        for name in filter(None, proto.output[1:]):
+            self.live.types.update(self._infer(proto))
+            self._require_static(proto, name)
+            shape = [dim.dim_value for dim in self.live.types[name].tensor_type.shape.dim]
+            self.live.known[name] = np.ones(shape, np.bool_)
 
     def _keep(self, proto: onnx.NodeProto, origin: Origin) -> None:
         self.live.types.update(self._infer(proto))

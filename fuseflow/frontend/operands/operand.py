@@ -77,7 +77,7 @@ def convert(operand: Operand, dtype: np.dtype[Any]) -> Array:
     Raises ValueError if an integer or boolean type cannot hold the values; floats are rounded.
     """
     with np.errstate(all="ignore"):
-        converted = np.ascontiguousarray(operand.array.astype(dtype))
+        converted = operand.array.astype(dtype, order="C")  # keeps scalars scalars
     if dtype.kind != "f" and (converted != operand.array).any():
         raise ValueError(f"{operand.file} holds values that are not {dtype}")
     return converted

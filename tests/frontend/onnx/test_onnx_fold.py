@@ -65,6 +65,14 @@ def test_copies_leave_no_einsum(tmp_path: Path) -> None:
     assert_equals_reference(graph)
 
 
+def test_mask_of_a_dropout_that_drops_nothing_is_true_everywhere(tmp_path: Path) -> None:
+    model = SmallModel(inputs={"x": draw(2, 3), "ratio": np.float32(0.5)})
+    model.node("Dropout", ["x", "ratio"], ["b", "mask"])
+    model.node("Cast", ["mask"], "kept", to=TensorProto.FLOAT)
+    graph = model.node("Mul", ["b", "kept"]).load(tmp_path)
+    assert_equals_reference(graph)
+
+
 def test_mask_input_is_known(tmp_path: Path) -> None:
     """A padding mask that is an input makes the scores sparse like a constant one."""
     mask = np.tri(4, dtype=np.bool_)
