@@ -53,7 +53,7 @@ LAYERS = {
     # A model is a class derived from torch.nn.Module, which cannot be deferred: the modules that
     # define one import torch at their top, and are themselves imported late.
     "models": Layer(3, NUMERIC | {"torch"}),
-    "cli": Layer(4, frozenset({"numpy"}), deferred=frozenset({"rich"})),
+    "cli": Layer(4, frozenset({"numpy"}), deferred=frozenset({"rich", "yaml"})),
 }
 
 

@@ -36,8 +36,11 @@ def mebibytes(text: str) -> int:
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises `UsageError` and knows which options decide the result."""
 
-    def __init__(self, name: str, description: str) -> None:
-        """Build a parser with the options that every command has; `name` is the command."""
+    def __init__(self, name: str, description: str, *, artifacts: bool = True) -> None:
+        """Build a parser with the options that every command has; `name` is the command.
+
+        `artifacts` says that the command reads or writes artifacts one by one.
+        """
         super().__init__(
             prog=name,
             description=description,
@@ -58,6 +61,9 @@ class Parser(argparse.ArgumentParser):
             help="print details, and the traceback of a bug",
         )
         self.add_incidental("--version", action="version", version=version)
+        if not artifacts:
+            self.set_defaults(delimited=False)
+            return
         self.add_incidental(
             "--delimited",
             action="store_true",
@@ -142,6 +148,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print."""
         raise UsageError("U002 bad-option", message, fix=self._usage_line())
+
+    def deciding_options(self) -> Iterator[tuple[str, argparse.Action]]:
+        """Yield the long options that decide the result, by name."""
+        for action in self._actions:
+            if action.option_strings and action.dest not in self._incidental:
+                yield action.option_strings[-1], action
 
     def canonical(self, args: argparse.Namespace) -> str:
         """Return the command with the options that decide its result, in a fixed order.

@@ -27,12 +27,16 @@ _PLAIN_WIDTH = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with a title; numbers are formatted already, columns named `right` are aligned so."""
+    """A table with a title; numbers are formatted already, columns named `right` are aligned so.
+
+    A line is drawn behind the rows whose numbers are in `breaks`.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     right: frozenset[str] = frozenset()
+    breaks: frozenset[int] = frozenset()
 
 
 def summarize(root: Root, provenance: Provenance) -> list[Table]:
@@ -67,7 +71,8 @@ def render(tables: Iterable[Table], width: int | None = None, *, colour: bool = 
         legacy_windows=False,
     )
     for table in tables:
-        console.print(Text(table.title, style="bold"), soft_wrap=True)
+        if table.title:
+            console.print(Text(table.title, style="bold"), soft_wrap=True)
         drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_header=any(table.columns))
         for column in table.columns:
             drawn.add_column(
@@ -75,8 +80,8 @@ def render(tables: Iterable[Table], width: int | None = None, *, colour: bool = 
                 justify="right" if column in table.right else "left",
                 no_wrap=width is None,
             )
-        for row in table.rows:
-            drawn.add_row(*map(Text, row))
+        for number, row in enumerate(table.rows):
+            drawn.add_row(*map(Text, row), end_section=number in table.breaks)
         console.print(drawn)
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
 
