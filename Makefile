@@ -23,7 +23,8 @@ help: ## print this list
 
 # A developer's environment serves the demo too; without one the demo installs only what it needs.
 demo: $(if $(wildcard $(DEV)),build,$(DEMO)) ## set up, then run real models through the pipeline
-	@$(BIN)/python -m tools.demo
+	@$(BIN)/ff-sweep -v zoo:gcn zoo:graphsage zoo:sae zoo:gpt \
+	    --fuse strategy unfused layer full auto -o out/demo
 
 test: check ## set up, then run everything that CI runs
 

@@ -109,8 +109,7 @@ def _execute(context: Context) -> int:
     study, folder, programs = _study(context.args), Path(context.args.folder), programs_digest()
     chains = [(case, make_steps(case, folder, programs)) for case in study.cases()]
     if context.args.list:
-        lines = [" | ".join(step.command for step in chain) for _, chain in chains]
-        write_text("-", "".join(f"{line}\n" for line in lines))
+        write_text("-", "".join(f"{chain[-1].pipe}\n" for _, chain in chains))
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     errors, stopped = _run(context, chains)

@@ -47,9 +47,9 @@ class Progress:
         self._done += 1
         self._reused += outcome.reused
         if outcome.error and not outcome.inherited:
-            self._console.note(f"{outcome.step.command}: {outcome.error}")
+            self._console.note(f"{outcome.step.pipe}: {outcome.error}")
         elif not outcome.reused:
-            self._console.detail(outcome.step.command)
+            self._console.detail(outcome.step.pipe)
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done)
         elif time.monotonic() - self._told >= TELL_SECONDS:

@@ -37,14 +37,15 @@ class Row:
     """One case: its options, what became of it, and its figures, which count if it `finished`.
 
     `speedup` is over the first finished case of its group: the same model, imported the same way.
-    `front` says that no case of the group on the same machine, that is simulated with the same
-    options, takes both fewer cycles and fewer bytes.
+    `front` says that no case of the group on the same `machine`, that is simulated by the same
+    command, takes both fewer cycles and fewer bytes.
     """
 
     model: str
     labels: tuple[str, ...]
     group: str
-    commands: tuple[str, ...]
+    machine: str
+    command: str
     report: Path
     status: str = ERROR
     reason: str = ""
@@ -96,11 +97,11 @@ def is_final(path: Path, stage: str) -> bool:
 
 def make_row(case: Case, chain: Sequence[Step], error: str | None) -> Row:
     """Return the row of a case from the report of its steps, or from why there is none."""
-    commands, path = tuple(step.command for step in chain), chain[-1].path
-    row = Row(case.model, case.labels, chain[0].path.stem, commands, path)
-    if error or not path.exists():
+    first, last = chain[0], chain[-1]
+    row = Row(case.model, case.labels, first.path.stem, last.command, last.pipe, last.path)
+    if error or not last.path.exists():
         return replace(row, reason=error or "was not run")
-    report = read_report(path)
+    report = read_report(last.path)
     totals, check = report.totals, report.check
     status, reason = _verdict(report)
     return replace(
@@ -149,7 +150,7 @@ def compare(rows: Iterable[Row]) -> list[Row]:
 
 def _compared(row: Row, group: Sequence[Row]) -> Row:
     speedup = group[0].cycles / row.cycles if row.cycles else None
-    rivals = [other for other in group if other.commands[-1] == row.commands[-1]]
+    rivals = [other for other in group if other.machine == row.machine]
     return replace(row, speedup=speedup, front=not any(_beats(other, row) for other in rivals))
 
 
@@ -220,7 +221,7 @@ def _record(row: Row, axes: Sequence[Axis], folder: Path) -> dict[str, Any]:
         "speedup": row.speedup,
         "on_front": row.front,
         "bound": row.bound,
-        "command": " | ".join(row.commands),
+        "command": row.command,
         "report": row.report.relative_to(folder).as_posix(),
     }
     return {"model": row.model, **settings, **figures}

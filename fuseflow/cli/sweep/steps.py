@@ -29,7 +29,7 @@ _DIGITS = 10
 class Step:
     """One run of one command: its arguments without input and output, and what it writes.
 
-    `command` is the command as a user would type it, without the files in between.
+    `command` is the command without the files in between.
     """
 
     stage: str
@@ -37,6 +37,11 @@ class Step:
     command: str
     path: Path
     before: Step | None = None
+
+    @property
+    def pipe(self) -> str:
+        """Return the commands that lead to this artifact, as a user would type them."""
+        return f"{self.before.pipe} | {self.command}" if self.before else self.command
 
     def arguments(self) -> list[str]:
         """Return the arguments of the command with its files."""
