@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ __all__ = ["Table", "render", "summarize"]
 
 # A report lists this many of the nodes that work longest.
 _BUSIEST = 10
+# A cell lists this many names in full.
+_LISTED = 3
 # Wider than any table, so that files get every cell whole.
 _PLAIN_WIDTH = 100_000
 
@@ -122,13 +124,20 @@ def _program_tables(program: DataflowProgram) -> list[Table]:
 def _kernel_row(kernel: DataflowGraph) -> tuple[str, ...]:
     return (
         kernel.name,
-        ", ".join(kernel.einsums),
+        _some(kernel.einsums),
         " -> ".join(kernel.order),
         str(len(kernel.nodes)),
         str(len(kernel.streams)),
-        ", ".join(kernel.tensors_read()),
-        ", ".join(kernel.tensors_written()),
+        _some(kernel.tensors_read()),
+        _some(kernel.tensors_written()),
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return names, the middle of a long list left out: the views for scripts have them all."""
+    if len(names) <= _LISTED:
+        return ", ".join(names)
+    return f"{names[0]}, ... {names[-1]} ({len(names)})"
 
 
 def _value_table(title: str, values: Iterable[Value]) -> Table:
