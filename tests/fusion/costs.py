@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fuseflow.fusion.cost.count import KernelCounts, count_kernel, data_levels
+from fuseflow.fusion.cost.count import Structure, count_kernel
 from fuseflow.fusion.cost.cycles import busy_cycles
+from fuseflow.fusion.cost.figures import KernelCounts, data_levels
 from fuseflow.ir.dataflow import DataflowProgram
 from fuseflow.ir.report import KernelStats, SimulationReport
 from fuseflow.sim import simulate
@@ -15,7 +16,7 @@ def count_program(program: DataflowProgram) -> list[KernelCounts]:
     levels = {name: found for name, found in known.items() if found is not None}
     counts: list[KernelCounts] = []
     for kernel in program.kernels:
-        counts.append(count_kernel(kernel, program.tensors, levels))
+        counts.append(count_kernel(kernel, Structure(program.tensors, levels)))
         levels |= counts[-1].results
     return counts
 

@@ -10,13 +10,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from fuseflow.fusion.cost.bridge import MovedLevel, Side, bridge
+from fuseflow.fusion.cost.figures import (
+    NOTHING,
+    KernelCounts,
+    NodeCounts,
+    Where,
+    Words,
+    data_levels,
+)
 from fuseflow.fusion.cost.levels import (
     FullLevel,
     JoinLevel,
@@ -25,7 +33,7 @@ from fuseflow.fusion.cost.levels import (
     ScanLevel,
     keep_table,
 )
-from fuseflow.fusion.cost.spaces import Column, Space, Spaces, UncountedError
+from fuseflow.fusion.cost.spaces import Column, Lanes, Space, Spaces, UncountedError
 from fuseflow.fusion.cost.table import Ints, Keys
 from fuseflow.ir import dataflow as df
 from fuseflow.ir.dataflow import DataflowGraph, Node, Op
@@ -33,148 +41,61 @@ from fuseflow.ir.einsum import Value
 from fuseflow.ir.scalar import SCALAR_FUNCTIONS
 from fuseflow.ir.tensor import Level, LevelFormat, add_level
 
-__all__ = ["KernelCounts", "NodeCounts", "Words", "count_kernel", "data_levels"]
+__all__ = ["Structure", "count_kernel"]
 
-WORD_BYTES = 4
 # Rows of tables that counting one kernel may make; a second of work or two.
 ROW_LIMIT = 20_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
-    """What a stream carries: the points of a space; `column` if its elements tell them apart."""
+@dataclass(slots=True)
+class Structure:
+    """What is known of the loop nests over some tensors; kernels that read them may share it.
 
-    space: Space
-    column: Column | None = None
-    tile: tuple[int, ...] = ()
-
-    @property
-    def nullable(self) -> bool:
-        """Return True if elements may be missing."""
-        return self.column is not None and self.column.nullable
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Words of 4 bytes that are moved between DRAM and the machine."""
-
-    segments: int = 0
-    coordinates: int = 0
-    values: int = 0
-
-    @property
-    def bytes(self) -> int:
-        """Return how many bytes that is."""
-        return WORD_BYTES * (self.segments + self.coordinates + self.values)
-
-    def __add__(self, other: Words) -> Words:
-        return Words(
-            self.segments + other.segments,
-            self.coordinates + other.coordinates,
-            self.values + other.values,
-        )
-
-
-NOTHING = Words()
-
-
-@dataclass(frozen=True, slots=True)
-class NodeCounts:
-    """What one node does.
-
-    `tokens` are those of its deepest stream, `walked` the coordinates that it looks at; `groups`
-    counts the lists that it works on as a whole.
+    `levels` is the structure of the tensors that are read. Equal nodes make equal spaces, in
+    whatever kernel and whatever lane they are, so that what was counted once is known.
     """
 
-    node: Node
-    values: int = 0
-    stops: int = 0
-    flops: int = 0
-    read: Words = NOTHING
-    written: Words = NOTHING
-    walked: int = 0
-    groups: int = 0
+    tensors: Mapping[str, Value]
+    levels: Mapping[str, tuple[Level, ...]]
+    limit: int = ROW_LIMIT
+    spaces: Spaces = field(init=False)
+    made: dict[Hashable, tuple[Where, ...]] = field(default_factory=dict)
+    bridges: dict[tuple[Space, Column], Column] = field(default_factory=dict)
+    dealt: dict[tuple[Space, int], Column] = field(default_factory=dict)
+    tokens: dict[tuple[Space, Lanes], tuple[int, int]] = field(default_factory=dict)
+    unions: dict[Space, list[tuple[int, Space]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.spaces = Spaces(self.limit)
+
+    def lane_of(self, space: Space, lanes: int) -> Column:
+        """Return the lane of every element of a space that is dealt to so many."""
+        return self.dealt.setdefault((space, lanes), Column(space, dealt=lanes))
 
 
-@dataclass(slots=True)
-class KernelCounts:
-    """The counts of a kernel, node by node, and the structure of what it writes."""
-
-    kernel: DataflowGraph
-    nodes: list[NodeCounts] = field(default_factory=list)
-    tokens: dict[int, tuple[int, int]] = field(default_factory=dict)
-    results: dict[str, tuple[Level, ...]] = field(default_factory=dict)
-
-    @property
-    def flops(self) -> int:
-        """Return the scalar operations."""
-        return sum(node.flops for node in self.nodes)
-
-    @property
-    def read(self) -> Words:
-        """Return what is read from DRAM."""
-        return sum((node.read for node in self.nodes), NOTHING)
-
-    @property
-    def written(self) -> Words:
-        """Return what is written to DRAM."""
-        return sum((node.written for node in self.nodes), NOTHING)
-
-    @property
-    def stream_tokens(self) -> int:
-        """Return the tokens on all streams."""
-        return sum(values + stops for values, stops in self.tokens.values())
-
-
-def data_levels(value: Value) -> tuple[Level, ...] | None:
-    """Return the levels of a tensor whose structure is known; None if it has to be computed."""
-    if value.tensor is not None:
-        return value.tensor.levels
-    if value.format is not None and value.format.is_dense:
-        sizes = (value.counts[mode] for mode in value.format.mode_order)
-        return tuple(Level(LevelFormat.DENSE, size) for size in sizes)
-    return None
-
-
-def count_kernel(
-    kernel: DataflowGraph,
-    tensors: Mapping[str, Value],
-    levels: Mapping[str, tuple[Level, ...]],
-    limit: int = ROW_LIMIT,
-) -> KernelCounts:
+def count_kernel(kernel: DataflowGraph, structure: Structure) -> KernelCounts:
     """Count what a kernel does.
 
     Args:
         kernel: verified; nodes in topological order.
-        tensors: everything that it touches.
-        levels: the structure of the tensors that it reads.
-        limit: how many rows of tables may be made.
+        structure: of everything that it touches.
 
     Raises:
         UncountedError: if a node's streams do not follow from structure.
-        PointLimitError: if `limit` does not do.
+        PointLimitError: if the limit does not do.
     """
-    counter = _Counter(kernel, tensors, levels, limit)
-    return counter.run()
+    structure.spaces.spent = 0
+    return _Counter(kernel, structure).run()
 
 
 class _Counter:
     """Goes through the nodes in order; `where` has every stream made so far."""
 
-    def __init__(
-        self,
-        kernel: DataflowGraph,
-        tensors: Mapping[str, Value],
-        levels: Mapping[str, tuple[Level, ...]],
-        limit: int,
-    ) -> None:
+    def __init__(self, kernel: DataflowGraph, structure: Structure) -> None:
         self.kernel = kernel
-        self.tensors = tensors
-        self.levels = levels
-        self.spaces = Spaces(limit)
+        self.structure = structure
+        self.spaces = structure.spaces
         self.where: dict[int, Where] = {}
-        self.bridges: dict[tuple[Space, Column], Column] = {}
-        self.known_tokens: dict[Space, tuple[int, int]] = {}
         self.result = KernelCounts(kernel)
         self.rows_written: dict[str, dict[int, Where]] = {}
 
@@ -185,7 +106,7 @@ class _Counter:
                 raise UncountedError(f"{node.op} {node.name}")
             self.result.nodes.append(rule(self, node))
         for sid, where in self.where.items():
-            self.result.tokens[sid] = self._tokens(where.space)
+            self.result.tokens[sid] = self._tokens(where)
         for name, crds in self.rows_written.items():
             made = self._written(name, crds)
             if made is not None:
@@ -204,56 +125,86 @@ class _Counter:
             if sid is not None:
                 self.where[sid] = where
 
-    def _tokens(self, space: Space) -> tuple[int, int]:
+    def _once(
+        self, node: Node, lanes: Lanes, make: Callable[[], tuple[Where, ...]]
+    ) -> tuple[Where, ...]:
+        """Put what a node makes, in its lanes; nodes that do the same to the same make it once."""
+        inputs = (None if sid is None else self.where[sid] for sid in node.inputs)
+        read = (None if each is None else (each.space, each.column, each.tile) for each in inputs)
+        key = (node.op, node.attrs, *read)
+        if key not in self.structure.made:
+            self.structure.made[key] = make()
+        outputs = tuple(replace(each, lanes=lanes) for each in self.structure.made[key])
+        self._put(node, *outputs)
+        return outputs
+
+    def _tokens(self, where: Where) -> tuple[int, int]:
         """Return the elements and the stops of a stream: one per list that is no other's end."""
-        if space not in self.known_tokens:
+        space, lanes = where.space, where.lanes
+        known = self.structure.tokens
+        if (space, lanes) not in known:
             tokens = (1, 0)
             if space.parent is not None:
-                lists = self.spaces.points(space.parent)
+                lists = self.spaces.points(space.parent, _around(space.parent, lanes))
                 outer = space.parent.chain()[1:]
-                stops = lists + sum(map(self.spaces.empty, outer))
-                tokens = (self.spaces.points(space), stops)
-            self.known_tokens[space] = tokens
-        return self.known_tokens[space]
+                stops = lists + sum(self.spaces.empty(s, _around(s, lanes)) for s in outer)
+                tokens = (self.spaces.points(space, lanes), stops)
+            known[space, lanes] = tokens
+        return known[space, lanes]
 
-    def _count(self, node: Node, space: Space, **figures: Any) -> NodeCounts:
-        values, stops = self._tokens(space)
+    def _lists(self, where: Where) -> int:
+        """Return how many innermost lists a stream has."""
+        parent = where.space.parent
+        assert parent is not None
+        return self.spaces.points(parent, _around(parent, where.lanes))
+
+    def _count(self, node: Node, where: Where, **figures: Any) -> NodeCounts:
+        values, stops = self._tokens(where)
         return NodeCounts(node, values, stops, **figures)
 
     def _present(self, where: Where) -> int:
         if where.column is None:
-            return self._tokens(where.space)[0]
-        return self.spaces.present(where.column, where.space)
+            return self._tokens(where)[0]
+        return self.spaces.present(where.column, where.space, where.lanes)
 
     # Nodes -------------------------------------------------------------------------------------
 
     def root(self, node: Node) -> NodeCounts:
         space = self.spaces.root
-        self._put(node, Where(space, Column(space)))
-        return self._count(node, space)
+        (where,) = self._once(node, (), lambda: (Where(space, Column(space)),))
+        return self._count(node, where)
 
     def scan(self, node: Node) -> NodeCounts:
         assert isinstance(node.attrs, df.ScanAttrs)
-        level = self.levels[node.attrs.tensor][node.attrs.level]
+        level = self.structure.levels[node.attrs.tensor][node.attrs.level]
         parent = self._input(node, 0)
-        made = ScanLevel(level, self._seen_from(parent.space, parent.column))
-        space = Space(parent.space, made)
-        made.crd = space.crd = Column(space)
-        made.ref = Column(space)
-        self._put(node, Where(space, made.crd), Where(space, made.ref))
+
+        def make() -> tuple[Where, ...]:
+            made = ScanLevel(level, self._seen_from(parent.space, parent.column))
+            space = Space(parent.space, made)
+            made.crd = space.crd = Column(space)
+            made.ref = Column(space)
+            return Where(space, made.crd), Where(space, made.ref)
+
+        where, _ = self._once(node, parent.lanes, make)
         read = NOTHING
         if level.format.is_stored:
             per_list = 2 if level.format is LevelFormat.COMPRESSED else 0
-            read = Words(per_list * self._present(parent), self.spaces.points(space))
-        return self._count(node, space, read=read)
+            read = Words(per_list * self._present(parent), self._tokens(where)[0])
+        return self._count(node, where, read=read)
 
     def full(self, node: Node) -> NodeCounts:
         assert isinstance(node.attrs, df.FullAttrs)
-        made = FullLevel(node.attrs.size)
-        space = Space(self._input(node, 0).space, made)
-        made.crd = space.crd = Column(space)
-        self._put(node, Where(space, made.crd))
-        return self._count(node, space)
+        size, parent = node.attrs.size, self._input(node, 0)
+
+        def make() -> tuple[Where, ...]:
+            made = FullLevel(size)
+            space = Space(parent.space, made)
+            made.crd = space.crd = Column(space)
+            return (Where(space, made.crd),)
+
+        (where,) = self._once(node, parent.lanes, make)
+        return self._count(node, where)
 
     def locate(self, node: Node) -> NodeCounts:
         attrs = node.attrs
@@ -261,26 +212,34 @@ class _Counter:
         if attrs.search:
             raise UncountedError(f"{node.name} searches")
         crd = self._input(node, 0)
-        assert crd.column is not None
-        inputs = [crd.column]
-        nullable = False
-        if node.inputs[1] is not None:
-            parent = self._input(node, 1)
-            inputs.append(self._seen_from(crd.space, parent.column))
-            nullable = parent.nullable
-        column = Column(crd.space, nullable, tuple(inputs), _address(attrs))
+        parent = None if node.inputs[1] is None else self._input(node, 1)
         payloads = [self._input(node, port) for port in range(2, len(node.inputs))]
-        self._put(node, crd, Where(crd.space, column), *payloads)
-        return self._count(node, crd.space)
+
+        def make() -> tuple[Where, ...]:
+            assert crd.column is not None
+            inputs = [crd.column]
+            if parent is not None:
+                inputs.append(self._seen_from(crd.space, parent.column))
+            nullable = parent is not None and parent.nullable
+            column = Column(crd.space, nullable, tuple(inputs), _address(attrs))
+            return crd, Where(crd.space, column), *payloads
+
+        self._once(node, crd.lanes, make)
+        return self._count(node, crd)
 
     def repeat(self, node: Node) -> NodeCounts:
         source, signal = self._input(node, 0), self._input(node, 1)
-        self._put(node, Where(signal.space, source.column, source.tile))
-        return self._count(node, signal.space)
+        self._put(node, Where(signal.space, source.column, source.tile, signal.lanes))
+        return self._count(node, signal)
 
     def join(self, node: Node) -> NodeCounts:
         attrs = node.attrs
         assert isinstance(attrs, df.JoinAttrs)
+        first = self._input(node, 0)
+        where, *_ = self._once(node, first.lanes, lambda: self._joined(node, attrs))
+        return self._count(node, where, walked=self._walked(where))
+
+    def _joined(self, node: Node, attrs: df.JoinAttrs) -> tuple[Where, ...]:
         ports = iter(range(len(node.inputs)))
         inputs: list[Where] = []
         payloads: list[tuple[int, Where]] = []
@@ -304,36 +263,27 @@ class _Counter:
                 source = sides[number](self._seen_from(inputs[number].space, where.column))
             made.payloads[column] = (number, source)
             outputs.append(Where(space, column, where.tile))
-        self._put(node, *outputs)
-        return self._count(node, space, walked=self._walked(made))
+        return tuple(outputs)
 
-    def _walked(self, join: JoinLevel) -> int:
+    def _walked(self, joined: Where) -> int:
         """Return how many coordinates a join looks at: those that any input has."""
-        spaces, crds = join.inputs, join.crds
-        for space in spaces:
-            if space.level is not None and space.level.covers:
-                return self.spaces.points(space)
-        total = 0
-        for size in range(1, len(spaces) + 1):
-            for some in itertools.combinations(range(len(spaces)), size):
-                chosen = tuple(spaces[n] for n in some)
-                met = chosen[0]
-                if size > 1:
-                    keep = keep_table("intersect", size)
-                    level = JoinLevel(chosen, tuple(crds[n] for n in some), keep)
-                    met = Space(chosen[0].parent, level)
-                total += self.spaces.points(met) * (1 if size % 2 else -1)
-        return total
+        known = self.structure.unions
+        if joined.space not in known:
+            assert isinstance(joined.space.level, JoinLevel)
+            known[joined.space] = list(_union(joined.space.level))
+        return sum(
+            sign * self.spaces.points(space, joined.lanes) for sign, space in known[joined.space]
+        )
 
     def array(self, node: Node) -> NodeCounts:
         assert isinstance(node.attrs, df.ArrayAttrs)
-        value = self.tensors[node.attrs.tensor]
+        value = self.structure.tensors[node.attrs.tensor]
         ref = self._input(node, 0)
         tile = value.tile
-        self._put(node, Where(ref.space, None, tile))
+        self._put(node, Where(ref.space, None, tile, ref.lanes))
         is_pattern = value.tensor is not None and value.tensor.values is None
         words = 0 if is_pattern else self._present(ref) * math.prod(tile)
-        return self._count(node, ref.space, read=Words(values=words))
+        return self._count(node, ref, read=Words(values=words))
 
     def alu(self, node: Node) -> NodeCounts:
         attrs = node.attrs
@@ -346,67 +296,96 @@ class _Counter:
             points = math.prod(attrs.tile_op.sizes)
             tile = tuple(attrs.tile_op.sizes[axis] for axis in attrs.tile_op.result.axes)
             folds = points if math.prod(tile) < points else 0
-        self._put(node, Where(first.space, None, tile))
+        self._put(node, Where(first.space, None, tile, first.lanes))
         each = SCALAR_FUNCTIONS[attrs.fn].flops * points + folds
-        return self._count(node, first.space, flops=each * self._tokens(first.space)[0])
+        return self._count(node, first, flops=each * self._tokens(first)[0])
 
     def reduce(self, node: Node) -> NodeCounts:
         value = self._input(node, 0)
         assert value.space.parent is not None
-        self._put(node, Where(value.space.parent, None, value.tile))
+        self._put(node, Where(value.space.parent, None, value.tile, value.lanes))
         flops = self._present(value) * math.prod(value.tile)
-        lists = self.spaces.points(value.space.parent)
-        return self._count(node, value.space, flops=flops, groups=lists)
+        return self._count(node, value, flops=flops, groups=self._lists(value))
 
     def spacc(self, node: Node) -> NodeCounts:
         attrs = node.attrs
         assert isinstance(attrs, df.SpaccAttrs)
         order = attrs.order
-        crds = [self._input(node, port) for port in range(order + 1)]
-        value = self._input(node, order + 1)
-        inner = crds[-1].space
-        chain = inner.chain()
-        outer = chain[-2 - order]
-        keys = inner.coordinates()[-order:]
-        keyed = Keyed(self.spaces, outer, inner, keys, attrs.full)
+        innermost, value = self._input(node, order), self._input(node, order + 1)
+        chain = innermost.space.chain()
+        self._once(node, value.lanes, lambda: self._accumulated(innermost.space, value, attrs))
+        flops = self._present(value) * math.prod(value.tile)
+        lanes = value.lanes
+        ends = sum(self.spaces.points(s, _around(s, lanes)) for s in chain[-1 - order : -1])
+        lists = Where(chain[-1 - order], lanes=_around(chain[-1 - order], lanes))
+        groups = self._tokens(lists)[1]
+        return self._count(
+            node, replace(value, space=innermost.space), flops=flops, groups=groups, walked=ends
+        )
+
+    def _accumulated(self, inner: Space, value: Where, attrs: df.SpaccAttrs) -> tuple[Where, ...]:
+        outer = inner.chain()[-2 - attrs.order]
+        keyed = Keyed(self.spaces, outer, inner, inner.coordinates()[-attrs.order :], attrs.full)
         outputs: list[Where] = []
         space, above = outer, None
-        for number in range(order):
+        for number in range(attrs.order):
             level = KeyLevel(keyed, number, above)
             space = Space(space, level)
             level.crd = space.crd = Column(space)
             level.ref = Column(space)
             above = level.ref
             outputs.append(Where(space, level.crd))
-        self._put(node, *outputs, Where(space, None, value.tile))
-        flops = self._present(value) * math.prod(value.tile)
-        ends = sum(self.spaces.points(space) for space in chain[-1 - order : -1])
-        groups = self._tokens(chain[-1 - order])[1]
-        return self._count(node, inner, flops=flops, groups=groups, walked=ends)
+        return *outputs, Where(space, None, value.tile)
 
     def broadcast(self, node: Node) -> NodeCounts:
         source = self._input(node, 0)
         self._put(node, *(source for _ in node.outputs))
-        return self._count(node, source.space)
+        return self._count(node, source)
+
+    def fork(self, node: Node) -> NodeCounts:
+        assert isinstance(node.attrs, df.ForkAttrs)
+        source, lanes = self._input(node, 0), node.attrs.lanes
+        column = self.structure.lane_of(source.space, lanes)
+        if any(dealt.home is source.space for dealt, _ in source.lanes):
+            raise UncountedError(f"{node.name} deals what has been dealt")
+        dealt = (replace(source, lanes=(*source.lanes, (column, lane))) for lane in range(lanes))
+        self._put(node, *dealt, replace(source, column=None))
+        return self._count(node, source)
+
+    def gather(self, node: Node) -> NodeCounts:
+        """Undo a fork; what was done in the lanes has made the same spaces in all of them."""
+        assert isinstance(node.attrs, df.GatherAttrs)
+        lanes = [self._input(node, port) for port in range(node.attrs.lanes)]
+        first = lanes[0]
+        home = first.space.chain()[-1 - node.attrs.depth]
+        column = self.structure.lane_of(home, node.attrs.lanes)
+        whole = {
+            replace(each, lanes=tuple(pair for pair in each.lanes if pair != (column, lane)))
+            for lane, each in enumerate(lanes)
+        }
+        if len(whole) > 1 or any((column, n) not in each.lanes for n, each in enumerate(lanes)):
+            raise UncountedError(f"{node.name} gathers what was not dealt alike")
+        (where,) = whole
+        self._put(node, where)
+        return self._count(node, where)
 
     def level_write(self, node: Node) -> NodeCounts:
         attrs = node.attrs
         assert isinstance(attrs, df.LevelWriteAttrs)
         crd = self._input(node, 0)
         self.rows_written.setdefault(attrs.tensor, {})[attrs.level] = crd
-        fmt = self.tensors[attrs.tensor].format
+        fmt = self.structure.tensors[attrs.tensor].format
         assert fmt is not None
-        assert crd.space.parent is not None
         written = NOTHING
-        lists = self.spaces.points(crd.space.parent)
+        lists = self._lists(crd)
         if fmt.levels[attrs.level].is_stored:
-            written = Words(lists + 1, self.spaces.points(crd.space))
-        return self._count(node, crd.space, written=written, groups=lists)
+            written = Words(lists + 1, self._tokens(crd)[0])
+        return self._count(node, crd, written=written, groups=lists)
 
     def val_write(self, node: Node) -> NodeCounts:
         value = self._input(node, 0)
-        words = self._tokens(value.space)[0] * math.prod(value.tile)
-        return self._count(node, value.space, written=Words(values=words))
+        words = self._tokens(value)[0] * math.prod(value.tile)
+        return self._count(node, value, written=Words(values=words))
 
     # Loops that are equal but made by different nodes -------------------------------------------
 
@@ -419,9 +398,10 @@ class _Counter:
         if column.home.depth > space.depth:
             raise UncountedError("streams of different loops meet")
         place = chain[column.home.depth]
-        if (place, column) not in self.bridges:
-            self.bridges[place, column] = bridge(self.spaces, column, place)
-        return self.bridges[place, column]
+        known = self.structure.bridges
+        if (place, column) not in known:
+            known[place, column] = bridge(self.spaces, column, place)
+        return known[place, column]
 
     def _moved(self, space: Space, parent: Space) -> Side:
         """Return a space as one inside `parent`, which has the same points as its own parent."""
@@ -434,7 +414,7 @@ class _Counter:
 
     def _written(self, name: str, crds: Mapping[int, Where]) -> tuple[Level, ...] | None:
         """Return the structure of a tensor that the kernel writes, if others cannot tell it."""
-        value = self.tensors[name]
+        value = self.structure.tensors[name]
         if data_levels(value) is not None:
             return data_levels(value)
         assert value.format is not None
@@ -456,6 +436,29 @@ class _Counter:
             parents = level.positions(parents)
             levels.append(level)
         return tuple(levels)
+
+
+def _around(space: Space, lanes: Lanes) -> Lanes:
+    """Return the lanes that this space, or one around it, was dealt to."""
+    return tuple(pair for pair in lanes if pair[0].home.depth <= space.depth)
+
+
+def _union(join: JoinLevel) -> Iterator[tuple[int, Space]]:
+    """Yield spaces whose points, added or taken away, are all coordinates of a join's inputs."""
+    spaces, crds = join.inputs, join.crds
+    for space in spaces:
+        if space.level is not None and space.level.covers:
+            yield 1, space
+            return
+    for size in range(1, len(spaces) + 1):
+        for some in itertools.combinations(range(len(spaces)), size):
+            chosen = tuple(spaces[n] for n in some)
+            met = chosen[0]
+            if size > 1:
+                keep = keep_table("intersect", size)
+                level = JoinLevel(chosen, tuple(crds[n] for n in some), keep)
+                met = Space(chosen[0].parent, level)
+            yield (1 if size % 2 else -1), met
 
 
 def _address(attrs: df.LocateAttrs) -> Callable[[Sequence[Ints]], Ints]:
@@ -483,6 +486,8 @@ _RULES: Mapping[Op, Callable[[_Counter, Node], NodeCounts]] = {
     Op.REDUCE: _Counter.reduce,
     Op.SPACC: _Counter.spacc,
     Op.BROADCAST: _Counter.broadcast,
+    Op.FORK: _Counter.fork,
+    Op.GATHER: _Counter.gather,
     Op.LEVEL_WRITE: _Counter.level_write,
     Op.VAL_WRITE: _Counter.val_write,
 }

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fuseflow.fusion.cost.count import KernelCounts, NodeCounts
-from fuseflow.ir.dataflow import Op
+from fuseflow.fusion.cost.figures import KernelCounts, NodeCounts
+from fuseflow.ir.dataflow import GatherAttrs, Op
 
 __all__ = ["Timing", "busy_cycles", "time_kernel"]
 
@@ -77,4 +77,9 @@ def busy_cycles(counts: NodeCounts) -> int:
             return counts.values + counts.groups
         case Op.VAL_WRITE:
             return counts.values + 1
+        case Op.FORK:
+            return counts.values + counts.stops + 1
+        case Op.GATHER:
+            assert isinstance(counts.node.attrs, GatherAttrs)
+            return counts.values + counts.stops + counts.node.attrs.lanes - 1
     return counts.values + counts.stops

@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fuseflow.fusion.cost.count import KernelCounts, Words, count_kernel, data_levels
+from fuseflow.fusion.cost.count import Structure, count_kernel
 from fuseflow.fusion.cost.cycles import time_kernel
+from fuseflow.fusion.cost.figures import KernelCounts, Words, data_levels
 from fuseflow.fusion.cost.spaces import PointLimitError, UncountedError
 from fuseflow.fusion.explain.orders import recomputed
 from fuseflow.fusion.plan.group import Planned
@@ -108,7 +109,7 @@ class Pricer:
         try:
             if len(known) < len(read):
                 raise UncountedError("it reads what could not be counted")
-            counts = count_kernel(kernel, values, known)
+            counts = count_kernel(kernel, Structure(values, known))
         except UncountedError as error:
             return _from_densities(planned, str(error))
         except (PointLimitError, OverflowError):

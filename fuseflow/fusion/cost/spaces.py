@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from fuseflow.fusion.cost.table import Ints, Table, merge_rows
 
-__all__ = ["Column", "Level", "PointLimitError", "Space", "Spaces", "UncountedError"]
+__all__ = ["Column", "Lanes", "Level", "PointLimitError", "Space", "Spaces", "UncountedError"]
 
 # What a level does to each row: the row that owns each new point, and the columns made there.
 Expanded = tuple[Ints, dict["Column", Ints]]
@@ -36,13 +37,19 @@ class Column:
     """One number per point of a space: a coordinate or a reference, -1 where it is missing.
 
     `home` is the outermost space that has it; every space inside has it too. A column is made by
-    the level of its home, unless `derive` computes it from the columns `inputs`.
+    the level of its home, unless `derive` computes it from the columns `inputs`. With `dealt` it is
+    the lane of each element when the innermost lists of its home are dealt to so many lanes.
     """
 
     home: Space
     nullable: bool = False
     inputs: tuple[Column, ...] = ()
     derive: Callable[[Sequence[Ints]], Ints] | None = None
+    dealt: int = 0
+
+
+# The points that are in some lanes: what each of these columns must be.
+Lanes = tuple[tuple[Column, int], ...]
 
 
 class Level(Protocol):
@@ -93,15 +100,18 @@ class Space:
         """Return the columns of the parent that these columns of this space follow from."""
         assert self.level is not None
         own, outer = self._resolve(wanted)
-        return outer | self.level.needs(own)
+        return outer | self.level.needs(column for column in own if not column.dealt)
 
     def step(self, table: Table, wanted: Iterable[Column]) -> Expanded:
         """Expand rows of the parent to points of this space with the columns wanted."""
         assert self.level is not None
         own, outer = self._resolve(wanted)
-        owner, made = self.level.expand(table, own)
+        owner, made = self.level.expand(table, [column for column in own if not column.dealt])
         for column in outer:
             made[column] = table.columns[column][owner]
+        for column in own:
+            if column.dealt:
+                made[column] = _positions(owner) % column.dealt
         return owner, {column: _derived(column, made, self) for column in wanted}
 
     def _resolve(self, wanted: Iterable[Column]) -> tuple[set[Column], set[Column]]:
@@ -120,11 +130,26 @@ class Space:
         return own, outer
 
 
+def _positions(owner: Ints) -> Ints:
+    """Return the position of every element in its list; `owner` names the lists, in order."""
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    lengths = np.diff(starts, append=len(owner))
+    return np.arange(len(owner)) - np.repeat(starts, lengths)
+
+
 def _derived(column: Column, made: dict[Column, Ints], space: Space) -> Ints:
     if column not in made:
         assert column.derive is not None
         made[column] = column.derive([_derived(c, made, space) for c in column.inputs])
     return made[column]
+
+
+def _in_lanes(table: Table, lanes: Lanes) -> npt.NDArray[np.bool_]:
+    """Return for every row whether its points are in these lanes."""
+    there = np.ones(len(table), dtype=np.bool_)
+    for column, lane in lanes:
+        there &= table.columns[column] == lane
+    return there
 
 
 # A place to start from in the middle of a nest: a space, its rows, and the column that names them.
@@ -142,40 +167,46 @@ class Spaces:
     root: Space = field(default_factory=Space)
     spent: int = 0
     _tables: dict[tuple[Space, frozenset[Column], int], Table] = field(default_factory=dict)
-    _lengths: dict[Space, tuple[Ints, Ints]] = field(default_factory=dict)
+    _fibers: dict[tuple[Space, frozenset[Column]], tuple[Table, Ints]] = field(default_factory=dict)
 
-    def points(self, space: Space) -> int:
-        """Return how many points a space has."""
+    def points(self, space: Space, lanes: Lanes = ()) -> int:
+        """Return how many points a space has, in all or in some lanes."""
         if space.parent is None:
             return 1
-        weights, lengths = self._fibers(space)
+        weights, lengths = self._lists(space, lanes)
         return int(weights @ lengths)
 
-    def empty(self, space: Space) -> int:
+    def empty(self, space: Space, lanes: Lanes = ()) -> int:
         """Return how many innermost lists of a space are empty."""
-        weights, lengths = self._fibers(space)
+        weights, lengths = self._lists(space, lanes)
         return int(weights[lengths == 0].sum())
 
-    def longest(self, space: Space) -> int:
-        """Return the length of the longest innermost list."""
-        weights, lengths = self._fibers(space)
-        return int(lengths[weights > 0].max(initial=0))
-
-    def present(self, column: Column, space: Space) -> int:
+    def present(self, column: Column, space: Space, lanes: Lanes = ()) -> int:
         """Return at how many points of a space a column is not missing."""
         if not column.nullable:
-            return self.points(space)
-        table = self.rows(space, {column})
-        return int(table.weights[table.columns[column] >= 0].sum())
+            return self.points(space, lanes)
+        table = self.rows(space, {column, *(lane for lane, _ in lanes)})
+        there = _in_lanes(table, lanes) & (table.columns[column] >= 0)
+        return int(table.weights[there].sum())
 
-    def _fibers(self, space: Space) -> tuple[Ints, Ints]:
-        if space not in self._lengths:
+    def _lists(self, space: Space, lanes: Lanes) -> tuple[Ints, Ints]:
+        """Return how many innermost lists there are of each kind, and how long those are."""
+        around = tuple((column, lane) for column, lane in lanes if column.home is not space)
+        key = (space, frozenset(column for column, _ in around))
+        if key not in self._fibers:
             assert space.parent is not None
             assert space.level is not None
-            table = self.rows(space.parent, space.needs(()))
+            table = self.rows(space.parent, space.needs(()) | key[1])
             self._spend(space.level.size(table))
-            self._lengths[space] = (table.weights, space.level.lengths(table))
-        return self._lengths[space]
+            self._fibers[key] = (table, space.level.lengths(table))
+        table, lengths = self._fibers[key]
+        there = _in_lanes(table, around)
+        weights, lengths = table.weights[there], lengths[there]
+        for column, lane in lanes:
+            if column.home is space:
+                # Elements lane, lane + dealt, ... of each list.
+                lengths = np.maximum(lengths - lane + column.dealt - 1, 0) // column.dealt
+        return weights, lengths
 
     def rows(self, space: Space, wanted: Iterable[Column], seed: Seed | None = None) -> Table:
         """Return the points of a space, told apart by the columns wanted.

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from fuseflow.fusion.cost.count import Words
+from fuseflow.fusion.cost.figures import Words
 from fuseflow.fusion.cost.program import KernelEstimate, ProgramEstimate
 
 __all__ = ["describe_estimate"]
