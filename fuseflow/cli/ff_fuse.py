@@ -5,20 +5,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseflow.cli.common import Context, load, open_input, produce, run, write_text
+from fuseflow.cli.common import Context, load, produce, run, write_text
+from fuseflow.cli.fuse_options import STRATEGIES, add_fuse_options, read_fuse_options
 from fuseflow.cli.parser import Parser
 from fuseflow.cli.passes import PassWatch
-from fuseflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from fuseflow.fusion import Fused, FuseOptions
+    from fuseflow.fusion import Fused
 
 __all__ = ["STRATEGIES", "main", "make_parser"]
-
-STRATEGIES = ("unfused", "layer", "full", "auto")
 
 DESCRIPTION = """Compile an einsum graph into kernels of streaming dataflow primitives.
 
@@ -33,8 +30,7 @@ def make_parser() -> Parser:
     parser = Parser("ff-fuse", DESCRIPTION)
     parser.add_input("an EinsumGraph, from ff-import")
     parser.add_output("the DataflowProgram")
-    _add_choices(parser)
-    _add_accuracy(parser)
+    add_fuse_options(parser)
     _add_listings(parser)
     parser.add_incidental(
         "--explain", action="store_true", help="say in words what was decided for every kernel"
@@ -58,71 +54,6 @@ def make_parser() -> Parser:
         "--time-passes", action="store_true", help="print how long each pass took"
     )
     return parser
-
-
-def _add_choices(parser: Parser) -> None:
-    """Add the options that decide the program."""
-    parser.add_argument(
-        "--strategy",
-        choices=STRATEGIES,
-        help="one kernel per operator (the default), per module of the model, or for the whole "
-        "model; what cannot be fused is split, and the split is reported. auto: whatever is "
-        "expected to take the fewest cycles",
-    )
-    parser.add_argument(
-        "--schedule",
-        metavar="FILE",
-        help="what to fuse and how, see docs/schedules.md; other options win over it",
-    )
-    parser.add_argument(
-        "--order",
-        default="",
-        metavar="INDEX,...",
-        help="nest these indices in this order, outermost first, in every kernel that has them",
-    )
-    parser.add_argument(
-        "--parallelize",
-        default="",
-        metavar="INDEX=N,...",
-        help="deal these indices to N lanes each, in every kernel that has them",
-    )
-    parser.add_argument(
-        "--block",
-        default="",
-        metavar="N or INDEX=N,...",
-        help="split indices of the model into tiles of N elements, which travel as one token; N "
-        "alone splits every index that is at least that long",
-    )
-    parser.add_argument(
-        "--iteration",
-        choices=("factored", "global"),
-        help="give each operation loops of its own (the default), or all of a chain of products "
-        "the same",
-    )
-    parser.add_argument(
-        "--recompute",
-        type=float,
-        metavar="FACTOR",
-        help="how often a value may be computed, on average, before it is written to memory "
-        "instead (default: what the strategy allows)",
-    )
-    parser.add_argument(
-        "--budget-seconds",
-        type=float,
-        metavar="S",
-        help="with --strategy auto: stop after S seconds and take the best that was found until "
-        "then, at least the best of the other strategies",
-    )
-
-
-def _add_accuracy(parser: Parser) -> None:
-    """Add the options that decide what is taken for granted about numbers."""
-    parser.add_argument(
-        "--strict-nonfinite",
-        action="store_true",
-        help="let an absent operand annihilate a computed value only if that is proven to be "
-        "finite, so that 0 times infinity is NaN as in PyTorch",
-    )
 
 
 def _add_listings(parser: Parser) -> None:
@@ -174,7 +105,7 @@ def _execute(context: Context) -> int:
     from fuseflow.fusion.pipeline import Fused, make_schedule
     from fuseflow.ir.einsum import EinsumGraph
 
-    options = _options(context)
+    options = read_fuse_options(context)
     watch = PassWatch(args.print_after, args.stop_after)
     artifact = load(context, EinsumGraph)
     state = State(artifact.root, make_schedule(options))
@@ -230,60 +161,3 @@ def _list_orders(context: Context, fused: Fused) -> None:
 
 def _print(context: Context, lines: Iterable[str]) -> None:
     write_text(context.args.output, "".join(f"{line}\n" for line in lines))
-
-
-def _options(context: Context) -> FuseOptions:
-    from fuseflow.fusion import FuseOptions
-    from fuseflow.ir.schedule import Iteration, Strategy
-
-    args = context.args
-    if args.recompute is not None and not args.recompute >= 1:
-        raise UsageError("U002 bad-option", f"--recompute {args.recompute:g} is below 1")
-    if args.budget_seconds is not None and not args.budget_seconds >= 0:
-        message = f"--budget-seconds {args.budget_seconds:g} is below 0"
-        raise UsageError("U002 bad-option", message)
-    if args.limit < 0:
-        raise UsageError("U002 bad-option", f"--limit {args.limit} is below 0")
-    schedule = None
-    if args.schedule is not None:
-        from fuseflow.wire import read_schedule
-
-        path = open_input(args.schedule)
-        if not isinstance(path, Path):
-            raise UsageError("U002 bad-option", "--schedule names a file; - is the graph")
-        schedule = read_schedule(path)
-    return FuseOptions(
-        strategy=Strategy(args.strategy) if args.strategy else None,
-        order=tuple(_names("--order", args.order)),
-        recompute=args.recompute,
-        parallel=tuple(_sizes("--parallelize", args.parallelize)),
-        block=tuple(_sizes("--block", args.block, everywhere="*")),
-        iteration=Iteration(args.iteration) if args.iteration else None,
-        strict_nonfinite=args.strict_nonfinite,
-        schedule=schedule,
-        seconds=args.budget_seconds,
-    )
-
-
-def _names(option: str, text: str) -> list[str]:
-    """Split a comma-separated list without empty entries."""
-    names = [name.strip() for name in text.split(",")] if text else []
-    if "" in names:
-        raise UsageError("U002 bad-option", f'{option} "{text}" has an empty name')
-    return names
-
-
-def _sizes(option: str, text: str, everywhere: str = "") -> list[tuple[str, int]]:
-    """Read INDEX=N,INDEX=N; N alone is for the name `everywhere`, where that makes sense."""
-    sizes: list[tuple[str, int]] = []
-    for part in _names(option, text):
-        name, equals, number = (piece.strip() for piece in part.rpartition("="))
-        name = name if equals else everywhere
-        if not name or not number.isascii() or not number.isdigit() or int(number) < 1:
-            raise UsageError(
-                "U002 bad-option",
-                f'{option} "{part}" is not of the form INDEX=N',
-                fix="N is a whole number of at least 1",
-            )
-        sizes.append((name, int(number)))
-    return sizes

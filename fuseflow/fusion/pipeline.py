@@ -37,7 +37,8 @@ class FuseOptions:
     overrides how often a value may be computed. `parallel` gives indices a number of lanes, `block`
     the extent of a tile; the name "*" stands for every index that is at least that long.
     `strict_nonfinite` takes no computed value as finite that is not proven to be. `seconds` limits
-    how long strategy `AUTO` looks for something better than the presets.
+    how long strategy `AUTO` looks for something better than the presets. `lanes` and `nodes` are
+    budgets of every kernel: how many lanes it may be dealt to, of how many nodes it may consist.
     """
 
     strategy: Strategy | None = None
@@ -49,6 +50,8 @@ class FuseOptions:
     strict_nonfinite: bool = False
     schedule: Schedule | None = None
     seconds: float | None = None
+    lanes: int | None = None
+    nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,11 @@ def make_schedule(options: FuseOptions) -> Schedule:
     schedule = options.schedule or Schedule()
     if options.strategy is not None:
         schedule = replace(schedule, strategy=options.strategy)
-    if options.recompute is not None:
-        schedule = replace(schedule, budget=replace(schedule.budget, recompute=options.recompute))
+    asked = {key: getattr(options, key) for key in ("recompute", "seconds", "lanes", "nodes")}
+    limits = {key: limit for key, limit in asked.items() if limit is not None}
+    schedule = replace(schedule, budget=replace(schedule.budget, **limits))
     if options.strict_nonfinite:
         schedule = replace(schedule, strict_nonfinite=True)
-    if options.seconds is not None:
-        schedule = replace(schedule, budget=replace(schedule.budget, seconds=options.seconds))
     choices: list[Choice] = []
     if options.order:
         choices.append(Order(tuple(map(_reference, options.order))))

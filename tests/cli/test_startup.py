@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from fuseflow.cli.ff_fuse import STRATEGIES
+from fuseflow.cli.fuse_options import STRATEGIES
 from fuseflow.fusion import Strategy
 
 COMMANDS = ["ff_import", "ff_fuse", "ff_sim", "ff_show"]

@@ -142,7 +142,7 @@ def test_a_group_that_others_run_through_is_refused() -> None:
         ("for T1 { parallel i by 2 join late; };", "late"),
         ("for T1 { format H [dense, dense] fill 1; };", "fill"),
         ("for T1 { permute H to (m, i); };", "permute"),
-        ("budget lanes=4;", "lanes"),
+        ("budget fifo_bytes=4;", "fifo_bytes"),
     ],
 )
 def test_what_cannot_be_done_yet_is_refused_by_name(text: str, word: str) -> None:

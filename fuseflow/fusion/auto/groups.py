@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from fuseflow.errors import ScheduleError
 from fuseflow.fusion.analysis.tuples import IllegalOrderError
 from fuseflow.fusion.analysis.views import Use
+from fuseflow.fusion.auto.dealing import Dealer
 from fuseflow.fusion.cost.program import KernelEstimate, Pricer
 from fuseflow.fusion.explain.orders import with_copies
 from fuseflow.fusion.orders.search import search_orders
@@ -91,6 +92,7 @@ class GroupPlanner:
 
     graph: EinsumGraph
     bindings: Bindings
+    dealer: Dealer
     limit: int
     deadline: float = math.inf
     orders: int = 0
@@ -167,7 +169,7 @@ class GroupPlanner:
                 longest = max(scored.plan.expected.visits.values(), default=0.0)
                 by_loops.setdefault(loops, (longest, scored.cost, scored.order))
             for longest, _, order in sorted(by_loops.values())[: self.orders]:
-                if longest < HOPELESS * first.estimate.cycles:
+                if longest / self.dealer.lanes < HOPELESS * first.estimate.cycles:
                     yield order
 
     def _option(
@@ -181,7 +183,7 @@ class GroupPlanner:
         key = (task.key, order)
         if key not in self._priced:
             planned = self._plan(task, wishes, order, apart)
-            self._priced[key] = None if planned is None else _price(planned, task.before)
+            self._priced[key] = None if planned is None else self._price(planned, task.before)
         return self._priced[key]
 
     def _plan(
@@ -207,6 +209,17 @@ class GroupPlanner:
             return replace(planned, wishes=wishes)
         return None
 
+    def _price(self, planned: Planned, before: Progress) -> GroupOption | None:
+        """Return a kernel with its price in lanes; which ones is settled when it is chosen."""
+        if not self.dealer.allows(planned.kernel):
+            return None
+        values: dict[str, Value] = {**before.context.values, **planned.values}
+        pricer = Pricer({**before.levels})
+        dealt = self.dealer.deal(planned, values, pricer, quickly=True)
+        estimate = pricer.price(dealt, values)
+        outputs = {n: pricer.levels[n] for n in planned.region.outputs if n in pricer.levels}
+        return GroupOption(planned, estimate, outputs)
+
 
 @dataclass(frozen=True, slots=True)
 class _Task:
@@ -216,11 +229,3 @@ class _Task:
     name: str
     before: Progress
     key: Hashable
-
-
-def _price(planned: Planned, before: Progress) -> GroupOption:
-    values: dict[str, Value] = {**before.context.values, **planned.values}
-    pricer = Pricer({**before.levels})
-    estimate = pricer.price(planned, values)
-    outputs = {n: pricer.levels[n] for n in planned.region.outputs if n in pricer.levels}
-    return GroupOption(planned, estimate, outputs)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fuseflow.errors import ScheduleError
+from fuseflow.fusion.auto.dealing import Dealer
 from fuseflow.fusion.auto.groups import MOVES, GroupPlanner, Progress
 from fuseflow.fusion.auto.partition import Atom, cheapest_partition
 from fuseflow.fusion.cost.program import ProgramEstimate, estimate_program
@@ -138,7 +139,11 @@ class _Searcher:
         except ScheduleError:
             return
         planner = GroupPlanner(
-            prepared.graph, prepared.bindings, PLANS - self.plans, self._deadline()
+            prepared.graph,
+            prepared.bindings,
+            Dealer(schedule.budget),
+            PLANS - self.plans,
+            self._deadline(),
         )
         self._round(label, schedule, prepared, planner)
         # As many orders as there is budget for, which two kinds of orders share.

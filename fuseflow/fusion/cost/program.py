@@ -100,25 +100,35 @@ class Pricer:
     """Estimates kernels one by one; `levels` has the structure of what they have written."""
 
     levels: dict[str, tuple[Level, ...]] = field(default_factory=dict)
+    _structures: dict[str, Structure] = field(default_factory=dict)
+
+    def structure(self, planned: Planned, values: Mapping[str, Value]) -> Structure:
+        """Return what is known of the data of a kernel that is to be priced.
+
+        Raises:
+            UncountedError: if it reads what could not be counted.
+        """
+        name = planned.kernel.name
+        if name not in self._structures:
+            read = planned.kernel.tensors_read()
+            found = {n: self.levels.get(n) or data_levels(values[n]) for n in read}
+            known = {n: levels for n, levels in found.items() if levels is not None}
+            if len(known) < len(found):
+                raise UncountedError("it reads what could not be counted")
+            self._structures[name] = Structure(values, known)
+        return self._structures[name]
 
     def price(self, planned: Planned, values: Mapping[str, Value]) -> KernelEstimate:
         """Estimate one kernel, and remember what it writes."""
-        kernel = planned.kernel
-        read = {name: self._structure(name, values[name]) for name in kernel.tensors_read()}
-        known = {name: levels for name, levels in read.items() if levels is not None}
         try:
-            if len(known) < len(read):
-                raise UncountedError("it reads what could not be counted")
-            counts = count_kernel(kernel, Structure(values, known))
+            counts = count_kernel(planned.kernel, self.structure(planned, values))
         except UncountedError as error:
             return _from_densities(planned, str(error))
         except (PointLimitError, OverflowError):
             return _from_densities(planned, "counting it would take too long")
+        del self._structures[planned.kernel.name]
         self.levels |= counts.results
         return _from_counts(planned, counts)
-
-    def _structure(self, name: str, value: Value) -> tuple[Level, ...] | None:
-        return self.levels.get(name) or data_levels(value)
 
 
 def _from_counts(planned: Planned, counts: KernelCounts) -> KernelEstimate:

@@ -9,12 +9,12 @@ level is expanded once per kind.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from fuseflow.fusion.cost.table import Ints, Table, merge_rows
 
@@ -144,12 +144,22 @@ def _derived(column: Column, made: dict[Column, Ints], space: Space) -> Ints:
     return made[column]
 
 
-def _in_lanes(table: Table, lanes: Lanes) -> npt.NDArray[np.bool_]:
-    """Return for every row whether its points are in these lanes."""
-    there = np.ones(len(table), dtype=np.bool_)
-    for column, lane in lanes:
-        there &= table.columns[column] == lane
-    return there
+def _sum_by_lane(
+    figures: Sequence[Ints], table: Table, lanes: Sequence[Column], space: Space
+) -> Ints:
+    """Add up figures of rows, one array for each lane of the space itself, by the other lanes."""
+    around = [column for column in lanes if column.home is not space]
+    group, shape = np.zeros(len(table), dtype=np.int64), [column.dealt for column in around]
+    for column in around:
+        group = group * column.dealt + table.columns[column]
+    # Sums of integers below 2^53 are exact in doubles.
+    sums = [np.bincount(group, each, math.prod(shape)).reshape(shape) for each in figures]
+    inner = [number for number, column in enumerate(lanes) if column.home is space]
+    return (
+        np.stack(sums, inner[0] if inner else 0)
+        .astype(np.int64)
+        .reshape([column.dealt for column in lanes])
+    )
 
 
 # A place to start from in the middle of a nest: a space, its rows, and the column that names them.
@@ -167,46 +177,53 @@ class Spaces:
     root: Space = field(default_factory=Space)
     spent: int = 0
     _tables: dict[tuple[Space, frozenset[Column], int], Table] = field(default_factory=dict)
-    _fibers: dict[tuple[Space, frozenset[Column]], tuple[Table, Ints]] = field(default_factory=dict)
+    _counts: dict[tuple[Space, tuple[Column, ...]], tuple[Ints, Ints]] = field(default_factory=dict)
 
     def points(self, space: Space, lanes: Lanes = ()) -> int:
         """Return how many points a space has, in all or in some lanes."""
         if space.parent is None:
             return 1
-        weights, lengths = self._lists(space, lanes)
-        return int(weights @ lengths)
+        points, _ = self._by_lane(space, tuple(column for column, _ in lanes))
+        return int(points[tuple(lane for _, lane in lanes)])
 
     def empty(self, space: Space, lanes: Lanes = ()) -> int:
         """Return how many innermost lists of a space are empty."""
-        weights, lengths = self._lists(space, lanes)
-        return int(weights[lengths == 0].sum())
+        _, empty = self._by_lane(space, tuple(column for column, _ in lanes))
+        return int(empty[tuple(lane for _, lane in lanes)])
 
     def present(self, column: Column, space: Space, lanes: Lanes = ()) -> int:
         """Return at how many points of a space a column is not missing."""
         if not column.nullable:
             return self.points(space, lanes)
         table = self.rows(space, {column, *(lane for lane, _ in lanes)})
-        there = _in_lanes(table, lanes) & (table.columns[column] >= 0)
+        there = table.columns[column] >= 0
+        for lane, number in lanes:
+            there &= table.columns[lane] == number
         return int(table.weights[there].sum())
 
-    def _lists(self, space: Space, lanes: Lanes) -> tuple[Ints, Ints]:
-        """Return how many innermost lists there are of each kind, and how long those are."""
-        around = tuple((column, lane) for column, lane in lanes if column.home is not space)
-        key = (space, frozenset(column for column, _ in around))
-        if key not in self._fibers:
+    def _by_lane(self, space: Space, lanes: tuple[Column, ...]) -> tuple[Ints, Ints]:
+        """Return the points of a space, and its innermost lists that are empty, lane by lane.
+
+        Both have one dimension for each of the columns `lanes`.
+        """
+        if (space, lanes) not in self._counts:
             assert space.parent is not None
             assert space.level is not None
-            table = self.rows(space.parent, space.needs(()) | key[1])
+            around = [column for column in lanes if column.home is not space]
+            table = self.rows(space.parent, space.needs(()) | set(around))
             self._spend(space.level.size(table))
-            self._fibers[key] = (table, space.level.lengths(table))
-        table, lengths = self._fibers[key]
-        there = _in_lanes(table, around)
-        weights, lengths = table.weights[there], lengths[there]
-        for column, lane in lanes:
-            if column.home is space:
-                # Elements lane, lane + dealt, ... of each list.
-                lengths = np.maximum(lengths - lane + column.dealt - 1, 0) // column.dealt
-        return weights, lengths
+            lengths = space.level.lengths(table)
+            dealt = [lengths]
+            for column in lanes:
+                if column.home is space:
+                    # Lane n has the elements n, n + dealt, ... of each list.
+                    rounds = (lengths + n for n in reversed(range(column.dealt)))
+                    dealt = [each // column.dealt for each in rounds]
+            self._counts[space, lanes] = (
+                _sum_by_lane([table.weights * each for each in dealt], table, lanes, space),
+                _sum_by_lane([table.weights * (each == 0) for each in dealt], table, lanes, space),
+            )
+        return self._counts[space, lanes]
 
     def rows(self, space: Space, wanted: Iterable[Column], seed: Seed | None = None) -> Table:
         """Return the points of a space, told apart by the columns wanted.

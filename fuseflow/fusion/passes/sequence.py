@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from fuseflow.errors import ScheduleError
 from fuseflow.fusion.analysis.estimate import measure_levels
 from fuseflow.fusion.analysis.support import compute_fills
+from fuseflow.fusion.auto.dealing import deal_all
 from fuseflow.fusion.auto.partition import Atom
 from fuseflow.fusion.auto.search import Bench, Prepared, Search, Trial, search_schedule
 from fuseflow.fusion.passes.groups import Planner, Task
@@ -31,7 +32,7 @@ from fuseflow.fusion.regions import live_einsums, partition
 from fuseflow.fusion.schedule.assoc import apply_associations, cheapest_associations
 from fuseflow.fusion.schedule.bind import Bindings, Bound, bind_rewrites, bind_schedule
 from fuseflow.fusion.schedule.block import apply_blocks
-from fuseflow.fusion.schedule.machine import deal_to_lanes, size_channels
+from fuseflow.fusion.schedule.machine import check_lanes, size_channels
 from fuseflow.fusion.schedule.resolved import Decisions, notes_of, resolve
 from fuseflow.fusion.schedule.select import unknown
 from fuseflow.fusion.schedule.store import apply_formats
@@ -134,7 +135,7 @@ def _search(state: State) -> None:
         return Prepared(trial.graph, trial.bindings, context, atoms)
 
     def plan(schedule: Schedule) -> Trial:
-        trial = _run_until("plan", State(graph, schedule))
+        trial = _run_until("parallelize", State(graph, schedule))
         assert trial.context is not None
         return Trial(trial.plans, trial.context.values)
 
@@ -244,7 +245,9 @@ def _resolved_values(graph: EinsumGraph) -> Iterator[tuple[str, Value]]:
 
 
 def _parallelize(state: State) -> None:
-    state.plans = deal_to_lanes(state.plans)
+    assert state.context is not None
+    check_lanes(state.plans)
+    state.plans = deal_all(state.plans, state.context.values, state.schedule.budget)
 
 
 def _size_channels(state: State) -> None:

@@ -145,8 +145,8 @@ def _check(bound: Bound, graph: EinsumGraph) -> None:
 
 
 def _check_budget(budget: Budget) -> None:
-    enforced = "recompute is, and with strategy auto seconds"
-    for key in ("lanes", "nodes", "spacc_bytes", "fifo_bytes", "seconds"):
+    enforced = "lanes, nodes and recompute are, and with strategy auto seconds"
+    for key in ("spacc_bytes", "fifo_bytes", "seconds"):
         if getattr(budget, key) is not None:
             raise ScheduleError("P012", f"budget {key} is not enforced, only {enforced}")
 

@@ -6,29 +6,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fuseflow.fusion.lanes import parallelize
 from fuseflow.fusion.plan.group import Planned
 from fuseflow.fusion.schedule.region import UsedIndices, find_class
 from fuseflow.ir.dataflow import DataflowGraph
 
-__all__ = ["deal_to_lanes", "lanes_of", "size_channels"]
+__all__ = ["check_lanes", "lanes_of", "size_channels"]
 
 
-def deal_to_lanes(plans: Sequence[Planned]) -> list[Planned]:
-    """Deal the indices that the schedule names to lanes, in every kernel that has them.
-
-    Raises:
-        ScheduleError: P002 if no kernel has an index that is named.
-    """
+def check_lanes(plans: Sequence[Planned]) -> None:
+    """Raise P002 if the schedule names an index for lanes that no kernel has."""
     used = UsedIndices()
-    dealt: list[Planned] = []
     for planned in plans:
-        kernel = planned.kernel
-        for index, factor in lanes_of(planned, used).items():
-            kernel = parallelize(kernel, index, factor)
-        dealt.append(replace(planned, kernel=kernel))
+        lanes_of(planned, used)
     used.check()
-    return dealt
 
 
 def lanes_of(planned: Planned, used: UsedIndices | None = None) -> dict[str, int]:

@@ -63,7 +63,7 @@ def resolve(asked: Schedule, plans: Sequence[Planned], decisions: Decisions) -> 
         scope_depth=asked.scope_depth,
         groups=tuple(_group(planned, decisions) for planned in plans),
         scoped=tuple(_scoped(plans, decisions)),
-        budget=replace(asked.budget, recompute=decisions.recompute),
+        budget=replace(asked.budget, recompute=decisions.recompute, lanes=None),
         strict_nonfinite=asked.strict_nonfinite,
     )
 
