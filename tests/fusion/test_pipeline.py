@@ -38,9 +38,9 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     searched: list[str] = []
     search = plan_module.search_orders
 
-    def record(graph: object, *rest: object) -> object:
+    def record(graph: object, *rest: object, **options: object) -> object:
         searched.append(graph.region.name)  # type: ignore[attr-defined]
-        return search(graph, *rest)  # type: ignore[arg-type]
+        return search(graph, *rest, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(plan_module, "search_orders", record)
     yield searched

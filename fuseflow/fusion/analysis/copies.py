@@ -11,12 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from fuseflow.fusion.analysis.views import View, ViewGraph
-
-if TYPE_CHECKING:
-    from fuseflow.fusion.analysis.tuples import Nest
 
 __all__ = ["MayCopy", "Part", "never", "split_views"]
 
@@ -31,18 +27,22 @@ def never(_value: str) -> bool:
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """The share of a view that serves the users of one context; `nest` is their loop nest."""
+    """The share of a view that serves the users of one context.
+
+    `loops` are those it runs in and `context` those of its users among them, as sets of bits.
+    """
 
     view: View
-    nest: Nest
+    loops: int
+    context: int
     users: tuple[Part, ...]
     is_output: bool
 
 
 def split_views(
     graph: ViewGraph, parts: Mapping[View, Sequence[Part]]
-) -> tuple[ViewGraph, dict[View, Nest]]:
-    """Return the graph in which every part is a view of its own, and the nest of each.
+) -> tuple[ViewGraph, dict[View, Part]]:
+    """Return the graph in which every part is a view of its own, and the part that each one is.
 
     Args:
         graph: the views of a region.
@@ -50,7 +50,7 @@ def split_views(
             none is split, the graph itself is returned.
     """
     if all(len(shares) == 1 for shares in parts.values()):
-        return graph, {view: shares[0].nest for view, shares in parts.items()}
+        return graph, {view: shares[0] for view, shares in parts.items()}
     made: dict[Part, View] = {}
     taken = 1 + max(view.number for view in (*graph.ops, *graph.leaves))
     for view in graph.ops:
@@ -69,7 +69,7 @@ def split_views(
         for name, view in graph.outputs.items()
     }
     copied = replace(graph, ops=list(made.values()), outputs=outputs)
-    return copied, {view: part.nest for part, view in made.items()}
+    return copied, {view: part for part, view in made.items()}
 
 
 def _serving(user: Part, parts: Sequence[Part]) -> Part:

@@ -50,6 +50,8 @@ def either(conditions: Iterable[Condition]) -> Condition:
     If it mixes too many atoms it is widened to a union of single ones.
     """
     clauses = frozenset().union(*conditions)
+    if clauses >= EVERYTHING:
+        return EVERYTHING
     kept = frozenset(c for c in clauses if not any(other < c for other in clauses))
     if max(map(len, kept), default=0) < 2 or not _is_mixed(kept):
         return kept
@@ -87,6 +89,8 @@ def _atom_key(atom: Atom) -> tuple[int, str]:
 
 def implies(narrow: Condition, wide: Condition) -> bool:
     """Return True if every coordinate that meets `narrow` meets `wide`."""
+    if narrow == wide or wide == EVERYTHING:
+        return True
     return all(any(clause <= other for clause in wide) for other in narrow)
 
 
@@ -145,6 +149,7 @@ class _Solver:
         self.nests = nests
         self.fills = fills
         self.domains = Domains()
+        self.restricting: dict[str, tuple[int, ...]] = {}
         self.bumps: dict[tuple[View, str], Condition] = {}
         self.grown = False
         for name, modes in dense_outputs.items():
@@ -168,7 +173,9 @@ class _Solver:
         nest = self.nests[view]
         # What an operation emits lies within what it visits, so asking for it adds nothing.
         own: Atom = (view, name)
-        bump = frozenset(c for c in self.bumps.get(own, NOTHING) if own not in c)
+        bump = self.bumps.get(own, NOTHING)
+        if any(own in clause for clause in bump):
+            bump = frozenset(clause for clause in bump if own not in clause)
         if name in nest.context:
             return self._from_context(view, name, bump)
         consumers = view.consumers
@@ -235,7 +242,11 @@ class _Solver:
     def _combine(self, view: View, name: str) -> Condition:
         assert view.op is not None
         terms = [self._term(operand, name) for operand in view.operands]
-        restricting = self.fills.restricting(view.op)
+        if len(terms) == 1:
+            return terms[0]
+        if view.value not in self.restricting:
+            self.restricting[view.value] = self.fills.restricting(view.op)
+        restricting = self.restricting[view.value]
         if restricting:
             return both(terms[p] for p in restricting)
         return either(terms)

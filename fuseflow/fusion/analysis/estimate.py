@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fuseflow.fusion.analysis.domains import Atom, Condition, Domains
-from fuseflow.fusion.analysis.tuples import Nest
+from fuseflow.fusion.analysis.tuples import Loops, Nest
 from fuseflow.fusion.analysis.views import View, ViewGraph
 from fuseflow.ir.tensor import Tensor
 
-__all__ = ["Estimate", "Occupancy", "estimate", "measure_levels"]
+__all__ = ["Estimate", "Floor", "Occupancy", "estimate", "measure_levels"]
 
 # Share of the coordinates of a fiber that is stored, for each dimension of a tensor.
 Occupancy = tuple[float, ...]
@@ -68,6 +68,61 @@ def estimate(
     for name, view in graph.outputs.items():
         result.occupancy[name] = tuple(counter.result_share(view, v) for v in view.binding)
     return result
+
+
+class Floor:
+    """What every order of a region costs and recomputes at least, from its loops alone.
+
+    A loop is taken to visit only what all stored levels along it have in common: no condition on
+    these levels, as far as they are independent, is narrower. Reads of single coordinates, and
+    what joins drop, are left out.
+    """
+
+    def __init__(self, graph: ViewGraph, occupancies: Mapping[str, Occupancy]) -> None:
+        """Collect the stored levels along each class; `occupancies` has an entry for every leaf."""
+        self._sizes = graph.classes
+        self._visited: dict[str, float] = dict(graph.classes)
+        for leaf in graph.leaves:
+            assert leaf.format is not None
+            for level, mode in zip(leaf.format.levels, leaf.format.mode_order, strict=True):
+                if level.is_stored:
+                    share = min(1.0, occupancies[leaf.value][mode])
+                    self._visited[leaf.binding[mode]] *= share
+        self._tokens: dict[tuple[str, ...], tuple[float, float]] = {(): (1.0, 1.0)}
+
+    def cost(self, loops: Loops) -> float:
+        """Return a lower bound for the cost of all operations, each in its loops."""
+        total = 0.0
+        for view, parts in loops.parts.items():
+            leaves = [loops.bits(leaf.binding) for leaf in view.operands if leaf.op is None]
+            for part in parts:
+                total += self._count(loops.names(part.loops))[1]
+                for bits in leaves:
+                    around = part.loops & ((1 << bits.bit_length()) - 1)
+                    total += self._count(loops.names(around))[0]
+                born = loops.born(part)
+                if born:
+                    total += math.prod(self._sizes[name] for name in loops.names(born))
+        return total
+
+    def recompute(self, loops: Loops) -> dict[str, float]:
+        """Return how often each value is computed at least."""
+        least: dict[str, float] = {}
+        for view, parts in loops.parts.items():
+            alone = math.prod(self._sizes[name] for name in view.own)
+            for part in parts:
+                visits = self._count(loops.names(part.loops))[0]
+                rounds = visits / max(alone, 1.0) if part.context else 1.0
+                least[view.value] = least.get(view.value, 0.0) + rounds
+        return least
+
+    def _count(self, names: tuple[str, ...]) -> tuple[float, float]:
+        """Return the iterations of a nest, and those of all its prefixes."""
+        if names not in self._tokens:
+            outer, tokens = self._count(names[:-1])
+            inner = outer * self._visited[names[-1]]
+            self._tokens[names] = inner, tokens + inner
+        return self._tokens[names]
 
 
 class _Counter:

@@ -6,18 +6,21 @@ its own. Classes of a consumer that lie outside an operation's last output class
 the operation is evaluated anew for each of them. Consumers come first, because a context flows
 from the consumer to the producer. Uses of a value that want different contexts get copies of it
 (`copies`), if that is allowed.
+
+A search asks this of thousands of orders and keeps few, so that loops are sets of bits here, one
+per class in the order, outermost first; nests with names are built only of orders that are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 
 from fuseflow.fusion.analysis.copies import MayCopy, Part, never, split_views
 from fuseflow.fusion.analysis.views import View, ViewGraph
 from fuseflow.ir.dataflow import MAX_DEPTH
 
-__all__ = ["IllegalOrderError", "Nest", "build_nests"]
+__all__ = ["IllegalOrderError", "Loops", "Nest", "build_nests", "find_loops"]
 
 
 class IllegalOrderError(Exception):
@@ -54,13 +57,83 @@ class Nest:
         return self.full[: self.full.index(name) + 1]
 
 
+@dataclass(slots=True)
+class Loops:
+    """The loops of every operation under one order, as bits: `parts` of each view, by context."""
+
+    graph: ViewGraph
+    order: tuple[str, ...]
+    parts: dict[View, list[Part]] = field(default_factory=dict)
+    bit: dict[str, int] = field(init=False, repr=False)
+    _bits: dict[tuple[str, ...], int] = field(default_factory=dict, repr=False)
+    _names: dict[int, tuple[str, ...]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Number the classes."""
+        self.bit = {name: 1 << p for p, name in enumerate(self.order)}
+
+    def names(self, loops: int) -> tuple[str, ...]:
+        """Return the classes of a set of bits, outermost first."""
+        found = self._names.get(loops)
+        if found is None:
+            found = tuple(name for p, name in enumerate(self.order) if loops >> p & 1)
+            self._names[loops] = found
+        return found
+
+    def bits(self, names: tuple[str, ...]) -> int:
+        """Return classes as a set of bits."""
+        found = self._bits.get(names)
+        if found is None:
+            found = self._bits[names] = sum(self.bit[name] for name in set(names))
+        return found
+
+    def key(self) -> Hashable:
+        """Return what tells kernels of one graph apart: who runs in which loops for whom."""
+        number: dict[Part, int] = {}
+        found = []
+        for shares in self.parts.values():
+            for part in shares:
+                number[part] = len(number)
+                users = tuple(number[user] for user in part.users)
+                found.append((self.names(part.loops), users, part.is_output))
+        return tuple(found)
+
+    def build(self) -> tuple[ViewGraph, dict[View, Nest]]:
+        """Return the graph, its views split into parts where needed, and the nest of each."""
+        graph, part_of = split_views(self.graph, self.parts)
+        return graph, {view: self._nest(part) for view, part in part_of.items()}
+
+    def born(self, part: Part) -> int:
+        """Return the output classes inside a reduced one, as bits."""
+        reduced = self.bits(part.view.reduced)
+        return self.bits(part.view.binding) & (-2 * (reduced & -reduced))
+
+    def _nest(self, part: Part) -> Nest:
+        return Nest(
+            full=self.names(part.loops),
+            result=self.names(part.loops & ~self.bits(part.view.reduced)),
+            context=self.names(part.context),
+            born=frozenset(self.names(self.born(part))),
+        )
+
+
 def build_nests(
     graph: ViewGraph,
     order: Sequence[str],
     joint: frozenset[str] = frozenset(),
     may_copy: MayCopy = never,
 ) -> tuple[ViewGraph, dict[View, Nest]]:
-    """Compute the nest of every operation under an order of all index classes.
+    """Return the nests that `find_loops` finds, and the graph whose views they are of."""
+    return find_loops(graph, order, joint, may_copy).build()
+
+
+def find_loops(
+    graph: ViewGraph,
+    order: Sequence[str],
+    joint: frozenset[str] = frozenset(),
+    may_copy: MayCopy = never,
+) -> Loops:
+    """Find the loops of every operation under an order of all index classes.
 
     Args:
         graph: the views of the region.
@@ -68,99 +141,78 @@ def build_nests(
         joint: names of the operations that run in all loops of their consumers, needed or not.
         may_copy: tells which values may be computed once for every context of their uses.
 
-    Returns:
-        The graph, in which views whose uses are nested in different loops are split, and the nest
-        of each of its views.
-
     Raises:
         IllegalOrderError: if consumers disagree on a context and the value may not be copied, if a
             reduced class does not lie inside the classes under which its result is needed, or if
             loops nest too deep.
     """
-    return _Nester(graph, order, joint, may_copy).run()
+    return _Nester(Loops(graph, tuple(order)), joint, may_copy).run()
 
 
 class _Nester:
     """Nests views one after the other, consumers before producers."""
 
-    def __init__(
-        self, graph: ViewGraph, order: Sequence[str], joint: frozenset[str], may_copy: MayCopy
-    ) -> None:
-        self.graph = graph
-        self.position = {name: p for p, name in enumerate(order)}
+    def __init__(self, loops: Loops, joint: frozenset[str], may_copy: MayCopy) -> None:
+        self.loops = loops
+        self.bit = loops.bit
         self.joint = joint
         self.may_copy = may_copy
-        self.parts: dict[View, list[Part]] = {}
 
-    def run(self) -> tuple[ViewGraph, dict[View, Nest]]:
-        for view in self.graph.ops:
-            contexts = self._contexts(view)
+    def run(self) -> Loops:
+        parts, bits = self.loops.parts, self.loops.bits
+        for view in self.loops.graph.ops:
+            bound, reduced = bits(view.binding), bits(view.reduced)
+            contexts = self._contexts(view, bound, reduced)
             if len(contexts) > 1 and not self.may_copy(view.value):
                 raise IllegalOrderError(view.value, "its uses are nested in different loops")
-            self.parts[view] = [
-                Part(view, self._nest(view, context, users), tuple(users), is_output)
+            parts[view] = [
+                Part(view, bound | reduced | context, context, tuple(users), is_output)
                 for context, (users, is_output) in contexts.items()
             ]
-        return split_views(self.graph, self.parts)
+            for part in parts[view]:
+                if reduced or part.loops.bit_count() > MAX_DEPTH:
+                    self._check(part, bound)
+        return self.loops
 
-    def _contexts(self, view: View) -> dict[frozenset[str], tuple[list[Part], bool]]:
+    def _contexts(self, view: View, bound: int, reduced: int) -> dict[int, tuple[list[Part], bool]]:
         """Return the users of a view by the context in which they need it.
 
         What the region writes is needed in no context; a flag says that this is the one.
         """
-        none = frozenset[str]()
-        is_output = self.graph.is_output(view)
-        found: dict[frozenset[str], tuple[list[Part], bool]] = (
-            {none: ([], True)} if is_output else {}
-        )
+        foreign = ~(bound | reduced)
+        found: dict[int, tuple[list[Part], bool]] = {}
+        if self.loops.graph.is_output(view):
+            found[0] = [], True
         is_joint = view.op is not None and view.op.name in self.joint
         for consumer in view.consumers:
-            for user in self.parts[consumer]:
-                context = (
-                    frozenset(user.nest.full) - view.own
-                    if is_joint
-                    else self._context_in(view, user.nest)
-                )
-                found.setdefault(context, ([], False))[0].append(user)
+            for user in self.loops.parts[consumer]:
+                around = user.loops & foreign
+                if around and not is_joint:
+                    inner = bound | reduced & user.loops
+                    around &= (1 << inner.bit_length() >> 1) - 1 if inner else 0
+                if around in found:
+                    found[around][0].append(user)
+                else:
+                    found[around] = [user], False
         return found
 
-    def _context_in(self, view: View, consumer: Nest) -> frozenset[str]:
-        inner = [self.position[v] for v in view.binding]
-        inner += [self.position[r] for r in view.reduced if r in consumer.full]
-        limit = max(inner, default=-1)
-        own = view.own
-        return frozenset(v for v in consumer.full if v not in own and self.position[v] < limit)
+    def _check(self, part: Part, bound: int) -> None:
+        depth = part.loops.bit_count()
+        if depth > MAX_DEPTH:
+            reason = f"it runs in {depth} nested loops, and streams nest at most {MAX_DEPTH} deep"
+            raise IllegalOrderError(part.view.value, reason)
+        for name in part.view.reduced:
+            self._check_reduced(part, name, bound)
 
-    def _nest(self, view: View, context: frozenset[str], users: Sequence[Part]) -> Nest:
-        position = self.position
-        full = tuple(sorted(view.own | context, key=position.__getitem__))
-        if len(full) > MAX_DEPTH:
-            reason = (
-                f"it runs in {len(full)} nested loops, and streams nest at most {MAX_DEPTH} deep"
-            )
-            raise IllegalOrderError(view.value, reason)
-        for r in view.reduced:
-            self._check_reduced(view, r, context, users)
-        outermost = min((position[r] for r in view.reduced), default=len(position))
-        return Nest(
-            full=full,
-            result=tuple(v for v in full if v not in view.reduced),
-            context=tuple(sorted(context, key=position.__getitem__)),
-            born=frozenset(v for v in view.binding if position[v] > outermost),
-        )
-
-    def _check_reduced(
-        self, view: View, r: str, context: frozenset[str], users: Sequence[Part]
-    ) -> None:
+    def _check_reduced(self, part: Part, name: str, bound: int) -> None:
         """Require that nothing asks for the elements of a reduced class again."""
-        outer = self.position[r]
-        needed = [v for v in view.binding if self.position[v] > outer]
-        if needed and any(r in user.nest.full for user in users):
-            reason = f"{r} is reduced and needed again, but encloses {', '.join(needed)}"
+        view, bit = part.view, self.bit[name]
+        inside = -2 * bit
+        if bound & inside and any(user.loops & bit for user in part.users):
+            needed = ", ".join(self.loops.names(bound & inside))
+            reason = f"{name} is reduced and needed again, but encloses {needed}"
             raise IllegalOrderError(view.value, reason, needs_apart=view)
-        inside = [v for v in context if self.position[v] > outer]
-        if inside:
-            reason = (
-                f"it is re-evaluated for each {', '.join(inside)} inside its reduction over {r}"
-            )
+        if part.context & inside:
+            each = ", ".join(self.loops.names(part.context & inside))
+            reason = f"it is re-evaluated for each {each} inside its reduction over {name}"
             raise IllegalOrderError(view.value, reason)

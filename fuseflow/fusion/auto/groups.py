@@ -164,7 +164,7 @@ class GroupPlanner:
         for space in (planned.space, with_copies(planned.space)):
             found = search_orders(space.graph, space.constraints, space.evaluate, MOVES)
             by_loops: dict[Hashable, tuple[float, float, tuple[str, ...]]] = {}
-            for scored in found.ranked:
+            for scored in found.best_first():
                 loops = loops_of(scored.plan.plan.graph, scored.plan.plan.nests)
                 longest = max(scored.plan.expected.visits.values(), default=0.0)
                 by_loops.setdefault(loops, (longest, scored.cost, scored.order))

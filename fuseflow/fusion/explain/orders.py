@@ -61,8 +61,9 @@ def _search(space: OrderSpace) -> Thrifty | None:
         excess = sum(max(0.0, n - 1.0) for n in candidate.expected.recompute.values())
         return cost * (1.0 + PENALTY * excess), candidate
 
-    ranked = search_orders(space.graph, space.constraints, evaluate).ranked
-    for scored in sorted(ranked, key=lambda scored: (scored.cost, scored.order)):
+    for scored in search_orders(
+        space.graph, space.constraints, evaluate, floor=space.floor
+    ).by_cost():
         expected = scored.plan.expected
         is_thrifty = max(expected.recompute.values(), default=1.0) <= BUDGET_SLACK
         if is_thrifty and _lowers(space, scored.plan):

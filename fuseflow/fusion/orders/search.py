@@ -7,6 +7,7 @@ from row-wise orders; small regions are searched exhaustively. It needs no simul
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,6 +42,8 @@ TRIED_OPS, PLANNED_OPS = 36_000, 10_000
 # An order replaces the row-wise one only if it is expected to be cheaper by this much: the
 # estimate is too coarse to tell smaller differences, and row-wise results suit the next kernel.
 WORTHWHILE = 0.75
+# Sums in another order may differ by this share: what is meant as a lower bound stays one.
+ROUNDING = 1e-9
 
 
 @dataclass(slots=True)
@@ -108,13 +111,60 @@ class Rejected:
     error: IllegalOrderError
 
 
-@dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
-    """What a search saw: legal orders, best first; why others were rejected; the row-wise one."""
+    """What a search saw: `legal` counts the orders that it could have taken.
 
-    ranked: tuple[Scored[T], ...]
-    rejected: tuple[Rejected, ...]
-    row_wise: Scored[T] | None
+    `rejected` says why others were not taken, as far as it was found out; `row_wise` is that order.
+    """
+
+    def __init__(self, search: _Search[T], row_wise: Scored[T] | None) -> None:
+        """Wrap what a search remembers."""
+        self._search = search
+        self.row_wise = row_wise
+
+    @property
+    def legal(self) -> int:
+        """Return the number of orders that can be lowered, as far as it was found out."""
+        return self._search.legal
+
+    @property
+    def rejected(self) -> Sequence[Rejected]:
+        """Return the orders that cannot be lowered."""
+        return self._search.rejected
+
+    def best_first(
+        self, skip: Callable[[tuple[str, ...]], bool] = lambda _: False
+    ) -> Iterator[Scored[T]]:
+        """Yield legal orders by cost, the row-wise one first unless another is clearly cheaper.
+
+        Orders are evaluated when it is their turn, unless `skip` says that they are not wanted.
+        """
+        favourite = self.row_wise
+        if favourite is not None:
+            if next(self.by_cost(WORTHWHILE * favourite.cost), None) is not None:
+                favourite = None
+            else:
+                yield favourite
+        yield from (scored for scored in self.by_cost(skip=skip) if scored is not favourite)
+
+    def by_cost(
+        self,
+        limit: float = math.inf,
+        skip: Callable[[tuple[str, ...]], bool] = lambda _: False,
+    ) -> Iterator[Scored[T]]:
+        """Yield the legal orders that cost no more than a limit, cheapest first."""
+        search = self._search
+        waiting = [(least, order) for order, least in search.floors.items() if least < math.inf]
+        heapq.heapify(waiting)
+        while waiting and waiting[0][0] <= limit:
+            least, order = heapq.heappop(waiting)
+            if order not in search.found and skip(order):
+                continue
+            cost = search.score(order)
+            if cost > least and cost < math.inf:
+                heapq.heappush(waiting, (cost, order))
+            elif cost < math.inf:
+                yield search.found[order]
 
 
 def search_orders(
@@ -122,6 +172,8 @@ def search_orders(
     constraints: Constraints,
     evaluate: Callable[[tuple[str, ...]], tuple[float, T]],
     limit: int = MOVE_LIMIT,
+    *,
+    floor: Callable[[tuple[str, ...]], float] | None = None,
 ) -> Found[T]:
     """Try the orders that constraints allow; all of them in a small region.
 
@@ -130,40 +182,31 @@ def search_orders(
         constraints: acyclic.
         evaluate: cost and plan of one order; raises IllegalOrderError.
         limit: how many orders of a larger region are tried before the search settles.
+        floor: what an order costs at least; raises IllegalOrderError. It should be much quicker
+            than `evaluate`, which is then spared orders that cannot be the cheapest.
     """
-    search = _Search(constraints, evaluate, max(1, len(graph.ops)), limit)
+    search = _Search(constraints, evaluate, floor, max(1, len(graph.ops)), limit)
     names = tuple(graph.classes)
     seeds = list(_seeds(graph, constraints))
     for seed in seeds:
         search.score(seed)
     if len(names) <= EXHAUSTIVE_CLASSES:
         for order in itertools.permutations(names):
-            search.score(order)
+            search.floor(order)
     else:
         for seed in seeds:
             search.descend(seed)
-    row_wise = search.found.get(seeds[0])
-    return Found(_ranked(search.found, row_wise), tuple(search.rejected), row_wise)
-
-
-def _ranked(
-    found: dict[tuple[str, ...], Scored[T]], favourite: Scored[T] | None
-) -> tuple[Scored[T], ...]:
-    """Sort by cost; the row-wise order comes first unless another one is clearly cheaper."""
-    ranked = sorted(found.values(), key=lambda scored: (scored.cost, scored.order))
-    if favourite is not None and ranked[0].cost > WORTHWHILE * favourite.cost:
-        ranked.remove(favourite)
-        ranked.insert(0, favourite)
-    return tuple(ranked)
+    return Found(search, search.found.get(seeds[0]))
 
 
 class _Search(Generic[T]):
-    """Remembers every order that was tried."""
+    """Remembers every order that was tried: what it costs at least, and what it does cost."""
 
     def __init__(
         self,
         constraints: Constraints,
         evaluate: Callable[[tuple[str, ...]], tuple[float, T]],
+        floor: Callable[[tuple[str, ...]], float] | None,
         ops: int,
         limit: int,
     ) -> None:
@@ -171,18 +214,38 @@ class _Search(Generic[T]):
         self._tries = min(limit, TRIED_OPS // ops)
         self._plans = PLANNED_OPS // ops
         self._evaluate = evaluate
-        self._costs: dict[tuple[str, ...], float] = {}
+        self._floor = floor
+        self.legal = 0
+        self.floors: dict[tuple[str, ...], float] = {}
         self.found: dict[tuple[str, ...], Scored[T]] = {}
         self.rejected: list[Rejected] = []
 
-    def score(self, order: tuple[str, ...]) -> float:
-        if order not in self._costs:
-            self._costs[order] = self._try(order)
-        return self._costs[order]
+    def floor(self, order: tuple[str, ...]) -> float:
+        """Return what an order costs at least, infinity if it is illegal."""
+        if order not in self.floors:
+            self.floors[order] = self._least(order)
+            self.legal += self.floors[order] < math.inf
+        return self.floors[order]
 
-    def _try(self, order: tuple[str, ...]) -> float:
+    def _least(self, order: tuple[str, ...]) -> float:
         if not self._constraints.allows(order):
             return math.inf
+        if self._floor is None:
+            return self._try(order)
+        try:
+            return self._floor(order) * (1 - ROUNDING)
+        except IllegalOrderError as error:
+            self.rejected.append(Rejected(order, error))
+            return math.inf
+
+    def score(self, order: tuple[str, ...]) -> float:
+        """Return what an order costs, infinity if it is illegal."""
+        if self.floor(order) < math.inf and order not in self.found:
+            self.floors[order] = self._try(order)
+            self.legal -= self.floors[order] == math.inf
+        return self.floors[order]
+
+    def _try(self, order: tuple[str, ...]) -> float:
         try:
             cost, plan = self._evaluate(order)
         except IllegalOrderError as error:
@@ -198,14 +261,14 @@ class _Search(Generic[T]):
         while improved and self._may_go_on():
             improved = False
             for other in _moves(order):
-                if self.score(other) < cost:
-                    order, cost, improved = other, self._costs[other], True
+                if self.floor(other) < cost and self.score(other) < cost:
+                    order, cost, improved = other, self.floors[other], True
                     break
                 if not self._may_go_on():
                     return
 
     def _may_go_on(self) -> bool:
-        return len(self._costs) < self._tries and len(self.found) < self._plans
+        return len(self.floors) < self._tries and self.legal < self._plans
 
 
 def _moves(order: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -23,6 +23,7 @@ from fuseflow.fusion.orders.search import (
     Constraints,
     Found,
     Rejected,
+    Scored,
     build_constraints,
     search_orders,
 )
@@ -175,11 +176,13 @@ def _search(
     """
     failed: tuple[Recipe, IllegalOrderError] | None = None
     for _ in range(1 + MAX_APART):
-        found = search_orders(space.graph, space.constraints, space.evaluate, context.moves)
+        found = search_orders(
+            space.graph, space.constraints, space.evaluate, context.moves, floor=space.floor
+        )
         recipe, result = _choose(found, space, context, limits, wishes)
         if isinstance(result, Planned):
             return recipe, result
-        if found.ranked:
+        if found.legal:
             return recipe, result
         failed = failed or (recipe, result)
         uses = uses_in_the_way(found.rejected, space)
@@ -202,19 +205,28 @@ def _choose(
     cost = found.row_wise.cost if found.row_wise is not None else None
 
     def recipe(order: tuple[str, ...]) -> Recipe:
-        return Recipe.of(space, order, cost, len(found.ranked))
+        return Recipe.of(space, order, cost, found.legal)
 
-    affordable = [c for c in found.ranked if not _over_budget(c.plan.expected, context, limits)]
-    rejected = list(found.rejected)
-    for scored in affordable:
+    excessive: Scored[Candidate] | None = None
+    rejected: list[Rejected] = []
+
+    def hopeless(order: tuple[str, ...]) -> bool:
+        if excessive is None:
+            return False
+        return bool(_over_budget(space.least_recompute(order), context, limits))
+
+    for scored in found.best_first(hopeless):
+        if _over_budget(scored.plan.expected.recompute, context, limits):
+            excessive = excessive or scored
+            continue
         chosen = recipe(scored.order)
         try:
             return chosen, _planned(space, scored.plan, wishes, chosen)
         except IllegalOrderError as error:
             rejected.append(Rejected(scored.order, error))
-    if found.ranked and not affordable:
-        best = found.ranked[0]
-        return recipe(best.order), _recomputed(best.plan, context, limits)
+    if excessive is not None and not rejected:
+        return recipe(excessive.order), _recomputed(excessive.plan, context, limits)
+    rejected = [*found.rejected, *rejected]
     if not rejected:
         reason = "no loop order fits its operands"
         return recipe(()), IllegalOrderError(space.region.ops[-1].output.value, reason)
@@ -231,7 +243,7 @@ def _follow(
 ) -> Planned:
     """Do for a region what was found best for an equal one; it fails for the same reason."""
     _, candidate = space.evaluate(recipe.order(space.graph))
-    if _over_budget(candidate.expected, context, limits):
+    if _over_budget(candidate.expected.recompute, context, limits):
         raise _recomputed(candidate, context, limits)
     return _planned(space, candidate, wishes, recipe)
 
@@ -317,11 +329,13 @@ def _dense_modes(graph: ViewGraph, context: Context) -> dict[str, frozenset[int]
     return wanted
 
 
-def _over_budget(expected: Estimate, context: Context, limits: Mapping[str, float]) -> set[str]:
+def _over_budget(
+    times: Mapping[str, float], context: Context, limits: Mapping[str, float]
+) -> set[str]:
     """Return the values that would be computed more often than the budget allows."""
     return {
         name
-        for name, factor in expected.recompute.items()
+        for name, factor in times.items()
         if factor > limits.get(name, context.recompute) * BUDGET_SLACK
     }
 
@@ -330,7 +344,7 @@ def _recomputed(
     candidate: Candidate, context: Context, limits: Mapping[str, float]
 ) -> IllegalOrderError:
     """Name the last values of each recomputed chain: writing those to memory ends it."""
-    over = _over_budget(candidate.expected, context, limits)
+    over = _over_budget(candidate.expected.recompute, context, limits)
     last = [
         view.value
         for view in candidate.plan.graph.ops

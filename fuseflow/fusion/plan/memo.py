@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fuseflow.fusion.analysis.views import Region, Use, ViewGraph
 from fuseflow.fusion.plan.space import OrderSpace
 from fuseflow.fusion.schedule.region import Wishes
-from fuseflow.ir.einsum import Access
+from fuseflow.ir.einsum import Access, Value
 
 __all__ = ["Recipe", "region_key"]
 
@@ -85,8 +85,7 @@ class _Signature:
             value = space.values[name]
             yield value.shape, value.tile, value.format, name in space.fills.finite
             if name not in made:
-                stored = value.tensor.stored if value.tensor is not None else None
-                yield space.fills.value[name], space.occupancies[name], stored
+                yield space.fills.value[name], space.occupancies[name], _entries(value)
 
     def _access(self, access: Access) -> Hashable:
         number = self.numbers.setdefault(access.value, len(self.numbers))
@@ -94,3 +93,10 @@ class _Signature:
 
     def _index(self, index: str) -> int:
         return self.indices.setdefault(index, len(self.indices))
+
+
+def _entries(value: Value) -> int | None:
+    """Return how much there is to copy; a dense tensor fits every order, whoever made it."""
+    if value.tensor is None or value.format is None or value.format.is_dense:
+        return None
+    return value.tensor.stored

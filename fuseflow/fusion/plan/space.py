@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from fuseflow.fusion.analysis.clusters import Clusters
 from fuseflow.fusion.analysis.copies import MayCopy, never
 from fuseflow.fusion.analysis.domains import compute_domains
-from fuseflow.fusion.analysis.estimate import Estimate, Occupancy, estimate
+from fuseflow.fusion.analysis.estimate import Estimate, Floor, Occupancy, estimate
 from fuseflow.fusion.analysis.support import Fills
-from fuseflow.fusion.analysis.tuples import Nest, build_nests
+from fuseflow.fusion.analysis.tuples import Loops, Nest, find_loops
 from fuseflow.fusion.analysis.views import Region, Use, View, ViewGraph
 from fuseflow.fusion.lowering.lower import Lowering, Plan
 from fuseflow.fusion.orders.search import Constraints
@@ -67,6 +67,23 @@ class OrderSpace:
     may_copy: MayCopy = never
     # Orders under which every operation has the same loops are one and the same kernel.
     _known: dict[Hashable, Candidate] = field(default_factory=dict, init=False, repr=False)
+    _floor: Floor = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Collect what bounds the cost of every order."""
+        object.__setattr__(self, "_floor", Floor(self.graph, self.occupancies))
+
+    def floor(self, order: tuple[str, ...]) -> float:
+        """Return what an order costs at least, without looking at who visits what.
+
+        Raises:
+            IllegalOrderError: if its loops do not fit together.
+        """
+        return self._floor.cost(self._loops(order))
+
+    def least_recompute(self, order: tuple[str, ...]) -> dict[str, float]:
+        """Return how often an order computes each value at least; raises as `floor` does."""
+        return self._floor.recompute(self._loops(order))
 
     def evaluate(self, order: tuple[str, ...]) -> tuple[float, Candidate]:
         """Return the expected cost of an order, and everything that follows from it.
@@ -74,17 +91,21 @@ class OrderSpace:
         Raises:
             IllegalOrderError: if the order cannot be lowered.
         """
-        graph, nests = build_nests(self.graph, order, self.joint, self.may_copy)
-        loops = loops_of(graph, nests)
-        known = self._known.get(loops)
+        loops = self._loops(order)
+        key = loops.key()
+        known = self._known.get(key)
         if known is not None:
             return known.expected.cost, replace(known, plan=replace(known.plan, order=order))
+        graph, nests = loops.build()
         domains = compute_domains(graph, nests, self.fills, self.dense)
         clusters = Clusters(graph, nests, domains)
         expected = estimate(graph, nests, domains, self.occupancies)
         candidate = Candidate(Plan(graph, order, nests, domains, clusters), expected)
-        self._known[loops] = candidate
+        self._known[key] = candidate
         return expected.cost, candidate
+
+    def _loops(self, order: tuple[str, ...]) -> Loops:
+        return find_loops(self.graph, order, self.joint, self.may_copy)
 
     def lower(self, plan: Plan) -> Lowered:
         """Return the kernel of a plan.
