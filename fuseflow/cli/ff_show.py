@@ -6,7 +6,8 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from fuseflow.cli.common import Context, open_input, run, write_text
 from fuseflow.cli.console import use_colour
@@ -14,7 +15,7 @@ from fuseflow.cli.parser import Parser
 from fuseflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from fuseflow.wire import Root
+    from fuseflow.wire import Artifact, Root
 
 __all__ = ["main", "make_parser"]
 
@@ -49,6 +50,13 @@ def make_parser() -> Parser:
         const="einsum",
         help="print an einsum graph as text that ff-import reads, without its data",
     )
+    views.add_argument(
+        "--html",
+        dest="view",
+        action="store_const",
+        const="html",
+        help="write a page for a browser, with every node, that needs no other file",
+    )
     parser.add_argument("--kernel", metavar="NAME", help="with --dot: draw only this kernel")
     return parser
 
@@ -78,22 +86,34 @@ def _drawn(context: Context) -> tuple[str, tuple[str, ...]]:
 
     artifact = read_any_artifact(open_input(context.args.input))
     if context.args.view == "stats":
-        from fuseflow.cli.figures import list_figures
+        from fuseflow.report.figures import list_figures
 
         return list_figures(artifact.root), artifact.remarks
     if context.args.view == "dot":
-        from fuseflow.cli.dot import draw
+        from fuseflow.report.dot import draw
 
         return draw(artifact.root, context.args.kernel), artifact.remarks
     if context.args.view == "einsum":
         return _einsums(artifact.root), artifact.remarks
-    from fuseflow.cli.summary import render, summarize
+    if context.args.view == "html":
+        return _page(artifact), artifact.remarks
+    from fuseflow.report.summary import headline, summarize
+    from fuseflow.report.tables import render
 
     to_terminal = context.args.output == "-" and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if to_terminal else None
     colour = to_terminal and use_colour(sys.stdout)
-    tables = summarize(artifact.root, artifact.provenance)
-    return render(tables, width, colour=colour), artifact.remarks
+    origin, *tables = summarize(artifact.root, artifact.provenance)
+    origin = replace(origin, title=headline(artifact.root))
+    return render([origin, *tables], width, colour=colour), artifact.remarks
+
+
+def _page(artifact: Artifact[Any]) -> str:
+    from fuseflow.report.html import write_page
+    from fuseflow.report.summary import headline, summarize
+
+    tables = summarize(artifact.root, artifact.provenance, whole=True)
+    return write_page(headline(artifact.root), tables)
 
 
 def _einsums(root: Root) -> str:

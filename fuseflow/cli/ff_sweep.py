@@ -167,8 +167,8 @@ def _run(
 
 def _show(context: Context, study: Study, rows: Sequence[Row], folder: Path) -> None:
     """Print the table, and keep it as files."""
-    from fuseflow.cli.summary import render
     from fuseflow.cli.sweep.results import make_table, write_rows
+    from fuseflow.report.tables import render
 
     write_rows(rows, study.varying, folder)
     terminal = sys.stdout.isatty()

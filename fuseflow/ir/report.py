@@ -257,6 +257,17 @@ class KernelStats:
         moved = self.dram_read_bytes + self.dram_write_bytes
         return moved / self.cycles if self.cycles else 0.0
 
+    @property
+    def flops_per_cycle(self) -> float:
+        """Return the scalar operations per cycle."""
+        return self.flops / self.cycles if self.cycles else 0.0
+
+    @property
+    def flops_per_byte(self) -> float:
+        """Return the arithmetic intensity: scalar operations per DRAM byte."""
+        moved = self.dram_read_bytes + self.dram_write_bytes
+        return self.flops / moved if moved else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,52 @@ def test_what_cannot_be_drawn_is_refused(call: Call, program_file: Path, report_
     assert (result.code, result.out) == (2, b"")
     assert 'U009 nothing-to-draw: graph "test": there is no kernel "nowhere"' in result.err
     assert call(ff_show.main, report_file, "--dot").code == 2
+
+
+class Page(HTMLParser):
+    """What a browser finds in a page: open elements, cells, and whatever it would have to load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.cells: list[str] = []
+        self.loaded: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag != "meta":
+            self.open.append(tag)
+        self.loaded += [str(value) for name, value in attrs if name in ("src", "href")]
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in ("td", "th"):
+            self.cells[-1] += data
+
+
+def test_a_page_has_every_node_and_needs_no_other_file(call: Call, report_file: Path) -> None:
+    text = shown(call, "--html", report_file)
+    page = Page(text)
+    assert (page.open, page.loaded) == ([], [])
+    assert "url(" not in text
+    assert {"4 mul T", "5,000", "3,000", "output Z: 1 of 6 elements differ"} <= set(page.cells)
+
+
+def test_a_page_shows_names_that_are_no_html(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "report.pb"
+    report = SimulationReport("<b>&amp;", HardwareConfig(), notes=["<script>1 < 2</script>"])
+    write_artifact(Artifact(report), path)
+    page = Page(shown(call, "--html", path))
+    assert page.open == []
+    assert "<script>1 < 2</script>" in page.cells
+
+
+@pytest.mark.parametrize("file", ["graph_file", "program_file"])
+def test_graphs_are_pages_too(call: Call, file: str, request: pytest.FixtureRequest) -> None:
+    page = Page(shown(call, "--html", request.getfixturevalue(file)))
+    assert page.open == []
+    assert "made by" in page.cells

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fuseflow.cli.summary import Table
 from fuseflow.cli.sweep.steps import Step
 from fuseflow.cli.sweep.study import Axis, Case
 from fuseflow.errors import FuseflowError
 from fuseflow.ir.report import KernelStats, SimulationReport
+from fuseflow.report.tables import Table
 from fuseflow.wire import read_report, replace_file
 
 __all__ = ["Row", "compare", "is_final", "make_row", "make_table", "write_rows"]

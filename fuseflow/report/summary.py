@@ -1,97 +1,52 @@
 # SPDX-License-Identifier: MIT
-"""Readable summaries of artifacts, as tables of text.
-
-`summarize` says what is in the tables; how they look is for `render`.
-"""
+"""What people see of artifacts: the tables of each kind."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram
 from fuseflow.ir.einsum import EinsumGraph, Output, Value
+from fuseflow.ir.hardware import HardwareConfig
 from fuseflow.ir.report import KernelStats, NodeStats, SimulationReport
+from fuseflow.report.tables import Table
 
 if TYPE_CHECKING:
     from fuseflow.wire import Provenance, Root
 
-__all__ = ["Table", "render", "summarize"]
+__all__ = ["headline", "summarize"]
 
 # A report lists this many of the nodes that work longest.
 _BUSIEST = 10
 # A cell lists this many names in full.
 _LISTED = 3
-# Wider than any table, so that files get every cell whole.
-_PLAIN_WIDTH = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table with a title; numbers are formatted already, columns named `right` are aligned so.
+def headline(root: Root) -> str:
+    """Return what an artifact is, and its name."""
+    return f"{type(root).__name__} {root.name}"
 
-    A line is drawn behind the rows whose numbers are in `breaks`.
+
+def summarize(root: Root, provenance: Provenance, *, whole: bool = False) -> list[Table]:
+    """Return the tables of an artifact of any kind, below a table of what made it.
+
+    Empty tables are left out. `whole` is for views with room: every name and every node.
     """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    right: frozenset[str] = frozenset()
-    breaks: frozenset[int] = frozenset()
-
-
-def summarize(root: Root, provenance: Provenance) -> list[Table]:
-    """Return the tables of an artifact of any kind; empty tables are left out."""
     if isinstance(root, EinsumGraph):
         tables = _graph_tables(root)
     elif isinstance(root, DataflowProgram):
-        tables = _program_tables(root)
+        tables = _program_tables(root, whole=whole)
     else:
-        tables = _report_tables(root)
-    heading = f"{type(root).__name__} {root.name}"
-    tables = [_origin_table(heading, provenance), *tables, _list_table("notes", root.notes)]
+        tables = _report_tables(root, whole=whole)
+    tables = [_origin_table(provenance), *tables, _list_table("notes", root.notes)]
     return [table for table in tables if table.rows]
 
 
-def render(tables: Iterable[Table], width: int | None = None, *, colour: bool = False) -> str:
-    """Return tables as text; `width` None is for files, where no line is folded."""
-    import io
-
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    out = io.StringIO()
-    console = Console(
-        file=out,
-        width=width or _PLAIN_WIDTH,
-        force_terminal=colour,
-        no_color=not colour,
-        highlight=False,
-        legacy_windows=False,
-    )
-    for table in tables:
-        if table.title:
-            console.print(Text(table.title, style="bold"), soft_wrap=True)
-        drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_header=any(table.columns))
-        for column in table.columns:
-            drawn.add_column(
-                Text(column),
-                justify="right" if column in table.right else "left",
-                no_wrap=width is None,
-            )
-        for number, row in enumerate(table.rows):
-            drawn.add_row(*map(Text, row), end_section=number in table.breaks)
-        console.print(drawn)
-    return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
-
-
-def _origin_table(heading: str, provenance: Provenance) -> Table:
+def _origin_table(provenance: Provenance) -> Table:
     stages = (*provenance.history, provenance.stage)
     rows = tuple((stage.producer, stage.command_line) for stage in stages)
-    return Table(heading, ("made by", "command"), rows)
+    return Table("", ("made by", "command"), rows)
 
 
 def _graph_tables(graph: EinsumGraph) -> list[Table]:
@@ -106,14 +61,14 @@ def _graph_tables(graph: EinsumGraph) -> list[Table]:
     ]
 
 
-def _program_tables(program: DataflowProgram) -> list[Table]:
+def _program_tables(program: DataflowProgram, *, whole: bool) -> list[Table]:
     columns = ("kernel", "einsums", "order", "nodes", "streams", "reads", "writes")
     return [
         _value_table("tensors", program.tensors.values()),
         Table(
             "kernels",
             columns,
-            tuple(_kernel_row(kernel) for kernel in program.kernels),
+            tuple(_kernel_row(kernel, whole=whole) for kernel in program.kernels),
             frozenset({"nodes", "streams"}),
         ),
         _output_table(program.outputs),
@@ -121,15 +76,16 @@ def _program_tables(program: DataflowProgram) -> list[Table]:
     ]
 
 
-def _kernel_row(kernel: DataflowGraph) -> tuple[str, ...]:
+def _kernel_row(kernel: DataflowGraph, *, whole: bool) -> tuple[str, ...]:
+    listed = ", ".join if whole else _some
     return (
         kernel.name,
-        _some(kernel.einsums),
+        listed(kernel.einsums),
         " -> ".join(kernel.order),
         str(len(kernel.nodes)),
         str(len(kernel.streams)),
-        _some(kernel.tensors_read()),
-        _some(kernel.tensors_written()),
+        listed(kernel.tensors_read()),
+        listed(kernel.tensors_written()),
     )
 
 
@@ -176,25 +132,44 @@ _COUNTS = ("cycles", "tokens", "flops", "dram_read_bytes", "dram_write_bytes")
 _COUNT_TITLES = ("cycles", "tokens", "FLOPs", "read bytes", "written bytes")
 
 
-def _report_tables(report: SimulationReport) -> list[Table]:
+def _report_tables(report: SimulationReport, *, whole: bool) -> list[Table]:
     right = frozenset({*_COUNT_TITLES, "kernels"})
     total = (*_counts(report.totals), f"{report.totals.kernels:,}")
     kernels = tuple((kernel.name, *_counts(kernel)) for kernel in report.kernels)
+    bars = frozenset(_COUNT_TITLES)
+    nodes = map(_node_table, report.kernels) if whole else [_busiest_table(report)]
     return [
         Table("totals", (*_COUNT_TITLES, "kernels"), (total,), right),
-        Table("kernels", ("kernel", *_COUNT_TITLES), kernels, right),
+        Table("kernels", ("kernel", *_COUNT_TITLES), kernels, right, bars=bars),
         _time_table(report),
-        _busiest_table(report),
         _list_table("result", _results(report)),
+        *nodes,
         _value_table("outputs", report.outputs),
+        _machine_table(report.hardware),
     ]
+
+
+def _machine_table(machine: HardwareConfig) -> Table:
+    timing, memory = machine.timing, machine.memory
+    capacity = "sized" if timing.auto_capacity else timing.capacity or "unbounded"
+    row = (timing.profile, str(capacity), memory.model)
+    return Table("machine", ("timing", "channels", "memory"), (row,))
 
 
 def _time_table(report: SimulationReport) -> Table:
     """What bounds each kernel: its critical resource, and how well memory was used."""
-    columns = ("kernel", "critical resource", "share", "bytes/cycle", "row hits")
+    columns = (
+        "kernel",
+        "critical resource",
+        "share",
+        "FLOPs/cycle",
+        "bytes/cycle",
+        "FLOPs/byte",
+        "row hits",
+    )
     rows = tuple(_time_row(kernel) for kernel in report.kernels)
-    return Table("bounds", columns, rows, frozenset(columns[2:]))
+    bars = frozenset({"share", "row hits"})
+    return Table("bounds", columns, rows, frozenset(columns[2:]), bars=bars)
 
 
 def _time_row(kernel: KernelStats) -> tuple[str, ...]:
@@ -202,22 +177,31 @@ def _time_row(kernel: KernelStats) -> tuple[str, ...]:
     name = f"{critical.kind} {critical.name}" if critical else ""
     share = f"{critical.busy / kernel.cycles:.0%}" if critical and kernel.cycles else ""
     hits = f"{memory.row_hit_rate:.0%}" if memory and memory.model == "hbm2" else ""
-    return (kernel.name, name, share, f"{kernel.bytes_per_cycle:.3g}", hits)
+    rates = (kernel.flops_per_cycle, kernel.bytes_per_cycle, kernel.flops_per_byte)
+    return (kernel.name, name, share, *(f"{rate:.3g}" for rate in rates), hits)
+
+
+_WAITS = ("for tokens", "for room", "for memory")
+_WORK = ("busy", *_WAITS, "tokens out", "FLOPs")
 
 
 def _busiest_table(report: SimulationReport) -> Table:
-    nodes = [(kernel, node) for kernel in report.kernels for node in kernel.nodes]
+    nodes = [(kernel.name, node) for kernel in report.kernels for node in kernel.nodes]
     nodes.sort(key=lambda pair: -pair[1].busy)
-    waits = ("for tokens", "for room", "for memory")
-    columns = ("kernel", "node", "op", "busy", *waits, "tokens out")
-    rows = tuple(_node_row(kernel, node) for kernel, node in nodes[:_BUSIEST])
-    return Table("busiest nodes", columns, rows, frozenset({"busy", *waits, "tokens out"}))
+    rows = tuple((kernel, *_node_row(node)) for kernel, node in nodes[:_BUSIEST])
+    return Table("busiest nodes", ("kernel", "node", "op", *_WORK), rows, frozenset(_WORK))
 
 
-def _node_row(kernel: KernelStats, node: NodeStats) -> tuple[str, ...]:
+def _node_table(kernel: KernelStats) -> Table:
+    rows = tuple(map(_node_row, kernel.nodes))
+    bars = frozenset(_WORK)
+    return Table(f"nodes of {kernel.name}", ("node", "op", *_WORK), rows, bars, bars=bars)
+
+
+def _node_row(node: NodeStats) -> tuple[str, ...]:
     waits = (node.stalled_input, node.stalled_output, node.stalled_memory)
-    counts = tuple(f"{count:,}" for count in (node.busy, *waits, node.tokens_out))
-    return (kernel.name, f"{node.id} {node.name}", node.op, *counts)
+    counts = tuple(f"{count:,}" for count in (node.busy, *waits, node.tokens_out, node.flops))
+    return (f"{node.id} {node.name}", node.op, *counts)
 
 
 def _results(report: SimulationReport) -> list[str]:

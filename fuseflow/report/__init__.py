@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Views of artifacts for people: tables, lines of figures, pages and drawings."""
