@@ -10,12 +10,12 @@ from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram
 from fuseflow.ir.einsum import EinsumGraph, Output, Value
 from fuseflow.ir.hardware import HardwareConfig
 from fuseflow.ir.report import KernelStats, NodeStats, SimulationReport
-from fuseflow.report.tables import Table
+from fuseflow.report.tables import Table, render
 
 if TYPE_CHECKING:
     from fuseflow.wire import Provenance, Root
 
-__all__ = ["headline", "summarize"]
+__all__ = ["describe", "headline", "summarize"]
 
 # A report lists this many of the nodes that work longest.
 _BUSIEST = 10
@@ -28,19 +28,27 @@ def headline(root: Root) -> str:
     return f"{type(root).__name__} {root.name}"
 
 
+def describe(root: Root) -> str:
+    """Return the summary of a graph, a program or a report as text."""
+    return f"{headline(root)}\n\n{render(_tables(root, whole=False))}"
+
+
 def summarize(root: Root, provenance: Provenance, *, whole: bool = False) -> list[Table]:
     """Return the tables of an artifact of any kind, below a table of what made it.
 
     Empty tables are left out. `whole` is for views with room: every name and every node.
     """
+    return [_origin_table(provenance), *_tables(root, whole=whole)]
+
+
+def _tables(root: Root, *, whole: bool) -> list[Table]:
     if isinstance(root, EinsumGraph):
         tables = _graph_tables(root)
     elif isinstance(root, DataflowProgram):
         tables = _program_tables(root, whole=whole)
     else:
         tables = _report_tables(root, whole=whole)
-    tables = [_origin_table(provenance), *tables, _list_table("notes", root.notes)]
-    return [table for table in tables if table.rows]
+    return [table for table in (*tables, _list_table("notes", root.notes)) if table.rows]
 
 
 def _origin_table(provenance: Provenance) -> Table:
