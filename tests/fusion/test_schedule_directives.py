@@ -1,5 +1,6 @@
 """Directives do what they say, and the results stay those of the dense tensors."""
 
+import itertools
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ from fuseflow.ir.schedule_parse import parse_schedule
 from fuseflow.ir.testing import make_graph, sparse_array
 from fuseflow.sim import simulate
 from tests.fusion.checks import assert_computes
+from tests.fusion.examples import product_chain
 
 CSR = "dense,compressed"
 
@@ -177,6 +179,28 @@ def test_a_whole_order_that_cannot_be_lowered_is_an_error() -> None:
     error = refusal("fuse g = top, low, Z { order only n -> i; };")
     assert error.rule == "P013"
     assert "needed again" in str(error)
+
+
+def test_every_order_of_a_product_chain_is_followed_or_means_another_one() -> None:
+    """24 orders, 16 kernels; in 6 orders T would start anew within its own sum over k."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    rewritten = 0
+    for order in itertools.permutations("ikjl"):
+        text = f"strategy full; fuse g = T, D {{ order only {' -> '.join(order)}; }};"
+        fused = compiled(text, product_chain())
+        (kernel,) = fused.program.kernels
+        found.setdefault(repr(kernel.nodes), []).append(kernel.order)
+        place = order.index
+        moved = place("k") < place("l") < max(place("i"), place("j"))
+        assert (kernel.order != order) == moved, order
+        if moved:
+            note = f"order {' -> '.join(kernel.order)} in place of {' -> '.join(order)}: T is "
+            assert fused.program.notes[0].startswith(note)
+            again = compiled(fused.program.schedule, product_chain()).program
+            assert again.kernels == fused.program.kernels
+            assert (again.schedule, again.notes) == (fused.program.schedule, fused.program.notes)
+            rewritten += 1
+    assert (len(found), rewritten) == (16, 6)
 
 
 def test_orders_that_contradict_each_other_are_named() -> None:

@@ -27,13 +27,20 @@ class IllegalOrderError(Exception):
     """An order (or a region, under every order) that cannot be lowered; `values` are the cause."""
 
     def __init__(
-        self, value: str | tuple[str, ...], reason: str, needs_apart: View | None = None
+        self,
+        value: str | tuple[str, ...],
+        reason: str,
+        *,
+        needs_apart: View | None = None,
+        meant: tuple[str, ...] = (),
     ) -> None:
         """Build from the values at which the region could be cut and the reason in words.
 
-        `needs_apart` is a reduction that must not share its loop with what needs it.
+        `needs_apart` is a reduction that must not share its loop with what needs it; `meant` is
+        an order that does what the illegal one asks for.
         """
         self.needs_apart = needs_apart
+        self.meant = meant
         self.values = (value,) if isinstance(value, str) else value
         self.reason = reason
         super().__init__(f"{', '.join(self.values)}: {reason}")
@@ -215,4 +222,15 @@ class _Nester:
         if part.context & inside:
             each = ", ".join(self.loops.names(part.context & inside))
             reason = f"it is re-evaluated for each {each} inside its reduction over {name}"
-            raise IllegalOrderError(view.value, reason)
+            raise IllegalOrderError(view.value, reason, meant=self._inside(name, part.context))
+
+    def _inside(self, name: str, context: int) -> tuple[str, ...]:
+        """Return the order with a class just inside the last one of a context.
+
+        A reduction that starts anew in every iteration of a loop runs within it: the order that
+        says the opposite can only mean this one.
+        """
+        order = self.loops.order
+        last = context.bit_length()
+        before = tuple(each for each in order[:last] if each != name)
+        return (*before, name, *order[last:])

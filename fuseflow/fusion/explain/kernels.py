@@ -63,7 +63,9 @@ def _order(planned: Planned) -> Iterator[str]:
     classes = planned.plan.graph.classes
     nest = " -> ".join(f"{name}:{classes[name]}" for name in planned.plan.order)
     yield nest or "no loops: everything is a scalar"
-    if planned.wishes.total is not None:
+    if planned.meant:
+        why = planned.meant
+    elif planned.wishes.total is not None:
         why = "as the schedule says"
     elif planned.tried == 1:
         why = "the only legal order that was found"

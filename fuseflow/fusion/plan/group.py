@@ -87,6 +87,7 @@ class Planned:
     with the format in which they are written. `copies` names the tensor that a leaf is read from
     if that is a copy. `space` has the other orders, `cells` the fusion table. `row_wise` is the
     cost of the row-wise order, if that is legal; `tried` counts the orders that were compared.
+    `meant` says why another order than the one asked for was followed.
     """
 
     region: Region
@@ -100,6 +101,7 @@ class Planned:
     cells: Lowering
     row_wise: float | None
     tried: int
+    meant: str = ""
 
 
 def plan_region(region: Region, context: Context, wishes: Wishes | None = None) -> Planned:
@@ -115,8 +117,36 @@ def plan_region(region: Region, context: Context, wishes: Wishes | None = None) 
     if wishes.needs_order:
         first = plan_region(region, context, wishes.without_orders())
         base, wishes = first.plan.order, replace(wishes, apart=first.space.apart)
-    planned = _plan(region, context, wishes, base)
-    return planned if wishes.total is not None else _without_spare_copies(planned, region, context)
+    if wishes.total is not None:
+        return _plan_as_meant(region, context, wishes, base)
+    return _without_spare_copies(_plan(region, context, wishes, base), region, context)
+
+
+def _plan_as_meant(
+    region: Region, context: Context, wishes: Wishes, base: tuple[str, ...] | None
+) -> Planned:
+    """Plan under a whole order, or under the one that it can only mean."""
+    followed, reasons = wishes, list[str]()
+    seen: set[tuple[str, ...]] = set()
+    while True:
+        try:
+            planned = _plan(region, context, followed, base)
+        except IllegalOrderError as error:
+            if not error.meant or error.meant in seen:
+                raise
+            seen.add(error.meant)
+            reasons.append(f"{', '.join(error.values)} {error.reason.removeprefix('it ')}")
+            followed = _in_order(wishes, error.meant)
+        else:
+            asked = " -> ".join(map(str, wishes.total[0])) if wishes.total else ""
+            why = f"in place of {asked}: {'; '.join(reasons)}" if reasons else ""
+            return replace(planned, wishes=wishes, meant=why)
+
+
+def _in_order(wishes: Wishes, order: tuple[str, ...]) -> Wishes:
+    """Return the wishes with a whole order that replaces all others."""
+    chain = tuple(IndexRef(name) for name in order)
+    return replace(wishes, orders=(*wishes.orders, (Order(chain, total=True), frozenset[str]())))
 
 
 def _without_spare_copies(planned: Planned, region: Region, context: Context) -> Planned:
@@ -126,9 +156,8 @@ def _without_spare_copies(planned: Planned, region: Region, context: Context) ->
     """
     if not planned.copies:
         return planned
-    chain = tuple(IndexRef(name) for name in planned.plan.order)
-    fixed = (*planned.wishes.orders, (Order(chain, total=True), frozenset[str]()))
-    exact = replace(planned.wishes, orders=fixed, apart=planned.space.apart)
+    exact = _in_order(planned.wishes, planned.plan.order)
+    exact = replace(exact, apart=planned.space.apart)
     again = _plan(region, context, exact, None)
     return replace(
         again,

@@ -87,6 +87,8 @@ def _note(directive: Directive) -> str:
             return f"{tensor} is stored dense, {directive.reason}"
         case Assoc(expression=expression):
             return f"multiplied as {expression}: {directive.reason}"
+        case Order(chain=chain):
+            return f"order {' -> '.join(map(str, chain))} {directive.reason}"
     return directive.reason
 
 
@@ -125,7 +127,7 @@ def _speaks_of(bound: Bound, op: Einsum) -> bool:
 
 def _group(planned: Planned, decisions: Decisions) -> FuseGroup:
     directives = (
-        *_loops(planned),
+        *_loops(planned, decisions),
         *_storage(planned, decisions),
         *_routes(planned, decisions),
         *_machine(planned),
@@ -134,10 +136,15 @@ def _group(planned: Planned, decisions: Decisions) -> FuseGroup:
     return FuseGroup(planned.kernel.name, members, directives)
 
 
-def _loops(planned: Planned) -> Iterator[Directive]:
+def _loops(planned: Planned, decisions: Decisions) -> Iterator[Directive]:
     if planned.plan.order:
         chain = tuple(IndexRef(name) for name in planned.plan.order)
-        yield Directive(Order(chain, total=True))
+        reasons = (
+            bound.reason
+            for bound in reversed(decisions.bindings.directives)
+            if isinstance(bound.choice, Order) and bound.ops & set(planned.kernel.einsums)
+        )
+        yield Directive(Order(chain, total=True), planned.meant or next(reasons, ""))
     if planned.wishes.joint == frozenset(planned.kernel.einsums):
         yield Directive(Iterate(Iteration.GLOBAL))
 
