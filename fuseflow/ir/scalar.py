@@ -124,6 +124,7 @@ _ROWS = (
     ScalarFunction("div", 2, np.divide, ((), (INF, -INF))),
     ScalarFunction("max", 2, np.maximum, ((INF,), (INF,))),
     ScalarFunction("min", 2, np.minimum, ((-INF,), (-INF,))),
+    ScalarFunction("pow", 2, np.float_power, ((1.0,), (0.0,))),
     # The two safe forms belong to a softmax whose empty rows the importer has settled: there
     # -inf - -inf is -inf and 0 / 0 is 0, so that an absent score stays absent.
     ScalarFunction("safe_sub", 2, _safe_sub, ((-INF,), ()), guarded=True),

@@ -165,3 +165,11 @@ def test_norm_of_another_order_is_refused() -> None:
     with pytest.raises(ModelError) as caught:
         imported(lambda x: torch.linalg.vector_norm(x, 3, dim=0), draw(4, 6))
     assert caught.value.rule == "I002 unsupported-form"
+
+
+def test_powers_of_tensors_equal_torch() -> None:
+    def forward(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        return x**y, 2**y, y ** torch.tensor([1, 2, 3, 0, 2])
+
+    graph = imported(forward, draw(3, 5).abs(), draw(5, seed=1))
+    assert functions(graph) == ["pow", "pow", "pow"]

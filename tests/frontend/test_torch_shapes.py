@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fuseflow.errors import ModelError
@@ -264,3 +265,19 @@ def test_concatenation_with_a_constant_needs_no_product_for_it() -> None:
     )
     assert selections(graph) == 1
     assert np.count_nonzero(graph.values["token"].tensor.to_dense()) == 4  # type: ignore[union-attr]
+
+
+PADDED: dict[str, Map] = {
+    "zeros": lambda x: F.pad(x, (1, 2)),
+    "numbers": lambda x: F.pad(x, (0, 2, 1, 0), value=0.5),
+    "cut and padded": lambda x: F.pad(x, (-1, 1)),
+    "reflected": lambda x: F.pad(x, (2, 1), mode="reflect"),
+    "replicated": lambda x: F.pad(x, (2, 0), mode="replicate"),
+    "circular": lambda x: F.pad(x, (1, 1), mode="circular"),
+}
+
+
+@pytest.mark.parametrize("name", PADDED)
+def test_padding_equals_torch(name: str) -> None:
+    graph = imported(lambda x: PADDED[name](torch.relu(x)) * 2, draw(2, 3, 4))
+    assert graph.outputs[0].reference is not None

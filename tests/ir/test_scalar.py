@@ -21,6 +21,14 @@ def gelu_tanh(x: float) -> float:
     return 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
+def power(x: float, y: float) -> float:
+    """C's pow: a negative number to a fraction is no number, 0 to a negative one infinite."""
+    if x == 0 and y < 0:
+        return math.copysign(INF, x) if y % 2 == 1 else INF
+    result = float(x) ** float(y)
+    return NAN if isinstance(result, complex) else result
+
+
 UNARY: dict[str, tuple[Callable[..., float], tuple[float, ...]]] = {
     "copy": (lambda x: x, ()),
     "neg": (lambda x: -x, ()),
@@ -57,6 +65,7 @@ BINARY: dict[str, tuple[Callable[..., float], tuple[float, ...]]] = {
     "div": (lambda a, b: a / b if b else NAN if a == 0 else math.copysign(INF, a), ()),
     "max": (max, ()),
     "min": (min, ()),
+    "pow": (power, ()),
     "safe_sub": (lambda a, b: a - b, ()),
     "safe_div": (lambda a, b: a / b if b else 0.0 if a == 0 else math.copysign(INF, a), ()),
     "masked": (lambda m, x, fill: x if m else fill, (-INF,)),

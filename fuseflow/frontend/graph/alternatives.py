@@ -39,7 +39,7 @@ _ADVICE = (
     (r"upsample|resize|interpolate|gridsample|grid_sampler", _SIZES),
     (r"loss|crossentropy", "import the model without its loss"),
     (r"quant|int8|fp8", "export in float32"),
-    (r"batchnorm|instancenorm|lrn", "use layer_norm, or batch_norm in eval mode"),
+    (r"lrn", "use layer_norm, or batch_norm in eval mode"),
     (r"dropout", "put the model in eval mode before it is exported"),
     (r"fft|stft|dft", "multiply by a constant matrix of the transform"),
     (r"floor|ceil|round|sign|trunc|fmod|remainder|mod$", "compute it outside of the model"),

@@ -147,9 +147,14 @@ class Folder:
         if proto.op_type in ("Cast", "CastLike"):
             before, after = self._type(proto.input[0]), self._infer(proto)[proto.output[0]]
             return bool(before.tensor_type.elem_type == after.tensor_type.elem_type)
-        if proto.op_type == "Dropout" and len(proto.input) > 2:
-            return not self.live.known.get(proto.input[2], np.array(True)).any()
-        return True
+        return proto.op_type != "Dropout" or self._drops_nothing(proto)
+
+    def _drops_nothing(self, proto: onnx.NodeProto) -> bool:
+        """Tell whether a Dropout is not in training, or has the ratio 0."""
+        is_zero = [
+            name in self.live.known and not self.live.known[name].any() for name in proto.input[1:]
+        ]
+        return len(proto.input) < 3 or any(is_zero)
 
     def _know_mask(self, proto: onnx.NodeProto) -> None:
         """Let the mask of a Dropout that drops nothing be known: it is true everywhere."""

@@ -20,13 +20,13 @@ import numpy.typing as npt
 from fuseflow.errors import Location, UsageError
 from fuseflow.frontend.onnx.graphs import all_nodes, inner_graphs, with_inner
 from fuseflow.frontend.onnx.tensors import LIMIT_BYTES, first_line, read_sparse, read_tensor, refuse
+from fuseflow.frontend.onnx.versions import OPSETS, modernise
 
 if TYPE_CHECKING:
     import onnx
 
 __all__ = ["OnnxFile", "check_model", "load_onnx"]
 
-OPSETS = range(13, 27)
 # Calls of functions multiply; a model that is longer than this is not a model.
 _LIMIT_NODES = 200_000
 # Constants above this many elements are not needed to infer shapes.
@@ -72,6 +72,7 @@ def load_onnx(path: Path) -> OnnxFile:
     model = OnnxFile(path, proto, opset, layouts=_stated_layouts(proto.graph))
     _take_constants(model)
     model.proto = _inline_functions(model)
+    modernise(model)
     check_model(model)
     return model
 
@@ -139,7 +140,7 @@ def _check_versions(path: Path, proto: onnx.ModelProto) -> int:
         message = f"has IR version {proto.ir_version}, the installed onnx reads {onnx.IR_VERSION}"
         raise refuse(path, "I211 onnx-version", message, fix="install a newer onnx")
     versions = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
-    if not versions or versions[0] not in OPSETS:
+    if not versions or not 0 < versions[0] < OPSETS.stop:
         found = versions[0] if versions else "none"
         message = f"uses opset {found}, supported are {OPSETS.start} to {OPSETS.stop - 1}"
         fix = "export again with opset_version=20, or 23 for attention"

@@ -60,10 +60,8 @@ def _scatter_elements(c: RuleContext) -> str:
     axis, shape = c.builder.dim(updates, c.node.attrs["axis"]), c.shape(c.node.input(0))
     whole = (*shape[:axis], indices.shape[axis], *shape[axis + 1 :])
     targets = one_list(indices, axis) if indices.shape == whole else None
-    if reduction == "none" or targets is None:
+    if reduction not in IDENTITIES or targets is None:
         return scatter_each(c, _resolved(c, indices, shape[axis]), axis)
-    if reduction not in IDENTITIES:
-        raise c.error(f'the reduction "{reduction}" is not supported')
     targets = _resolved(c, targets, shape[axis])
     empty = None if base is None else _empty(base, reduction, axis, targets)
     index, start = _constant(c, targets), IDENTITIES[reduction] if empty is None else empty

@@ -44,7 +44,7 @@ def import_onnx(
     options: ImportOptions | None = None,
     formats: Mapping[str, str] | None = None,
 ) -> EinsumGraph:
-    """Import the model in an ONNX file, of opset 13 to 26, with data for all of its inputs.
+    """Import the model in an ONNX file, of opset 7 to 26, with data for all of its inputs.
 
     `options.bindings` names the file of each input; `formats` come with the model and yield to
     those of `options`. Raises what `read_onnx` and `lower_to_einsums` raise.

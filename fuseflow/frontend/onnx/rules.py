@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
 
-from fuseflow.frontend.graph import activations, spellings
+from fuseflow.frontend.graph import activations, channels, spellings
 from fuseflow.frontend.onnx.attention import attention
 from fuseflow.frontend.onnx.context import Rule, RuleContext
 from fuseflow.frontend.onnx.functions import FUNCTION_RULES
@@ -60,7 +60,7 @@ def _mean(c: RuleContext) -> str:
 def _pow(c: RuleContext) -> str:
     exponent = c.number(c.node.input(1), len(c.shape(c.node.input(0))))
     if exponent is None:
-        raise c.error("the exponent must be one constant number")
+        return c.builder.map("pow", c.value(0), c.value(1))
     return spellings.scalar(c.builder, "pow", c.value(0), exponent)
 
 
@@ -164,6 +164,19 @@ def _norm_axes(c: RuleContext) -> tuple[int, ...]:
     return tuple(range(c.node.attrs["axis"] % rank, rank))
 
 
+def _batch_norm(c: RuleContext) -> str:
+    if c.node.attrs.get("training_mode"):
+        raise c.error("it computes statistics of its input", fix="export in eval mode")
+    weight, bias, mean, variance = (c.value(place) for place in range(1, 5))
+    eps = c.real("epsilon")
+    return channels.batch_norm(c.builder, c.value(0), mean, variance, eps, weight, bias)
+
+
+def _instance_norm(c: RuleContext) -> str:
+    x, weight, bias = (c.value(place) for place in range(3))
+    return channels.group_norm(c.builder, x, c.builder.shape(x)[1], c.real("epsilon"), weight, bias)
+
+
 def _reduce_logarithms(c: RuleContext) -> str:
     x = c.value(0)
     axes = _axes(c) or range(len(c.builder.shape(x)))
@@ -233,10 +246,12 @@ RULES: Mapping[str, Rule] = {
     **MESSAGE_RULES,
     **SHAPE_RULES,
     "Attention": attention,
+    "BatchNormalization": _batch_norm,
     "Clip": _clip,
     "Einsum": _einsum,
     "Gelu": _gelu,
     "Gemm": _gemm,
+    "InstanceNormalization": _instance_norm,
     "LayerNormalization": _layer_norm,
     "LeakyRelu": _leaky_relu,
     "LogSoftmax": _log_softmax,

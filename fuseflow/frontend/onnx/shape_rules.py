@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from fuseflow.frontend.graph import channels
 from fuseflow.frontend.onnx.context import Rule, RuleContext
 
 __all__ = ["SHAPE_RULES"]
@@ -75,10 +76,26 @@ def _concat(c: RuleContext) -> str:
     return c.builder.concat(names, c.node.attrs["axis"])
 
 
+def _pad(c: RuleContext) -> str:
+    """Padded are the axes that are named, by default all: first what goes before each."""
+    x, rank = c.value(0), len(c.shape(c.node.input(0)))
+    flat = c.ints(1, "pads")
+    axes = c.ints(3, "axes") if c.node.input(3) else range(rank)
+    pads = [(0, 0)] * rank
+    for axis, before, after in zip(axes, flat[: len(axes)], flat[len(axes) :], strict=True):
+        pads[axis] = (before, after)
+    value = c.known(2) if c.node.input(2) else None
+    if value is None and c.node.input(2):
+        raise c.error("its padding value must be a constant")
+    number = 0.0 if value is None else float(value.reshape(()))
+    return channels.pad(c.builder, x, pads, c.node.attrs["mode"], number)
+
+
 SHAPE_RULES: Mapping[str, Rule] = {
     "Concat": _concat,
     "Expand": _expand,
     "Flatten": _reshape,
+    "Pad": _pad,
     "Reshape": _reshape,
     "Slice": _slice,
     "Split": _split,

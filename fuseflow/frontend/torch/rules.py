@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fuseflow.frontend.graph import spellings
+from fuseflow.frontend.graph import channels, spellings
 from fuseflow.frontend.graph.ops import OpValue
 from fuseflow.frontend.torch.activations import ACTIVATION_RULES
 from fuseflow.frontend.torch.args import Call, Rule
@@ -26,6 +26,13 @@ __all__ = ["RULES"]
 
 FLOAT_EPS = float(np.finfo(np.float32).eps)
 
+PAD_MODES = {
+    "constant": "constant",
+    "circular": "wrap",
+    "reflect": "reflect",
+    "replicate": "edge",
+}
+"""NumPy's name of every mode of padding."""
 UNARY = {
     "abs": "abs",
     "cos": "cos",
@@ -84,12 +91,12 @@ def _div(call: Call) -> str:
 
 
 def _pow(call: Call) -> str:
-    if not call.is_number("exponent"):
-        raise call.refusal("an exponent that is a tensor is not supported")
-    exponent = float(call.get("exponent"))
+    b = call.builder
     if call.is_number("self"):
-        raise call.refusal("a number to the power of a tensor is not supported")
-    return spellings.scalar(call.builder, "pow", call.tensor("self"), exponent)
+        return b.map("pow", b.constant(np.float32(call.get("self"))), call.tensor("exponent"))
+    if not call.is_number("exponent"):
+        return b.map("pow", call.tensor("self"), call.tensor("exponent"))
+    return spellings.scalar(b, "pow", call.tensor("self"), float(call.get("exponent")))
 
 
 def _addcmul(call: Call) -> str:
@@ -185,39 +192,30 @@ def _rms_norm(call: Call) -> str:
 
 
 def _group_norm(call: Call) -> str:
-    """Normalise groups of channels; scale and shift are per channel."""
-    b, x = call.builder, call.tensor("input")
-    shape = b.shape(x)
-    weight, bias = (_per_channel(call, call.maybe(n), len(shape)) for n in ("weight", "bias"))
-    with b.composite("group_norm"):
-        groups = b.reshape(x, (shape[0], call.get("num_groups"), -1))
-        y = b.reshape(b.layer_norm(groups, (-1,), float(call.get("eps", 1e-5))), shape)
-        if weight is not None:
-            y = b.map("mul", y, b.constant(weight, call.maybe("weight")))
-        return y if bias is None else b.map("add", y, b.constant(bias, call.maybe("bias")))
+    weight, bias = call.maybe("weight"), call.maybe("bias")
+    eps = float(call.get("eps", 1e-5))
+    groups = int(call.get("num_groups"))
+    return channels.group_norm(call.builder, call.tensor("input"), groups, eps, weight, bias)
 
 
 def _batch_norm(call: Call) -> str:
-    """Scale and shift by constants: in eval mode the statistics are part of the model."""
     call.require("training", (None, False))
-    b, x = call.builder, call.tensor("input")
-    parts = [call.maybe(n) for n in ("running_mean", "running_var", "weight", "bias")]
-    if not (parts[0] and parts[1]):
+    mean, variance = (call.maybe(n) for n in ("running_mean", "running_var"))
+    if not (mean and variance):
         raise call.refusal("batch norm without running statistics is not supported")
-    mean, variance, weight, bias = (_per_channel(call, name, len(b.shape(x))) for name in parts)
-    scale = 1 / np.sqrt(variance + np.float32(call.get("eps", 1e-5)))
-    with b.composite("batch_norm"):
-        y = b.map("sub", x, b.constant(mean, parts[0]))
-        y = b.map("mul", y, b.constant(scale if weight is None else scale * weight, parts[1]))
-        return y if bias is None else b.map("add", y, b.constant(bias, parts[3]))
+    weight, bias = (call.maybe(n) for n in ("weight", "bias"))
+    x, eps = call.tensor("input"), float(call.get("eps", 1e-5))
+    return channels.batch_norm(call.builder, x, mean, variance, eps, weight, bias)
 
 
-def _per_channel(call: Call, name: str, rank: int) -> Any:
-    """Return a constant per channel, of a shape that broadcasts against [batch, channel, ...]."""
-    if not name:
-        return None
-    data = call.builder.graph.values[name].data
-    return np.asarray(data, dtype=np.float32).reshape(-1, *(1,) * (rank - 2))
+def _pad(call: Call) -> str:
+    """Pad dimensions from the last one on, two numbers each."""
+    rank, flat = len(call.builder.shape(call.tensor("self"))), call.get("pad")
+    last = [(int(a), int(b)) for a, b in zip(flat[::2], flat[1::2], strict=True)][::-1]
+    pads = [(0, 0)] * (rank - len(last)) + last
+    mode = PAD_MODES[call.texts.get("mode", "constant")]
+    value = float(call.get("value", 0) or 0)
+    return channels.pad(call.builder, call.tensor("self"), pads, mode, value)
 
 
 # Contractions.
@@ -341,6 +339,7 @@ RULES: Mapping[str, Rule] = {
     "clamp": _clamp("min", "max"),
     "clamp_max": _clamp("", "max"),
     "clamp_min": _clamp("min", ""),
+    "constant_pad_nd": _pad,
     "div": _div,
     "dot": _matmul("self", "tensor"),
     "einsum": _einsum,
@@ -364,6 +363,7 @@ RULES: Mapping[str, Rule] = {
     "mv": _matmul("self", "vec"),
     "native_layer_norm": _native_layer_norm,
     "outer": _outer,
+    "pad": _pad,
     "pow": _pow,
     "prod": _reduce("mul"),
     "relu6": _relu6,

@@ -56,8 +56,8 @@ FUNCTIONS = {
     "div_scalar": Function.DIV_SCALAR, "pow_scalar": Function.POW_SCALAR,
     "max_scalar": Function.MAX_SCALAR, "min_scalar": Function.MIN_SCALAR, "mul": Function.MUL,
     "add": Function.ADD, "sub": Function.SUB, "div": Function.DIV, "max": Function.MAX,
-    "min": Function.MIN, "safe_sub": Function.SAFE_SUB, "safe_div": Function.SAFE_DIV,
-    "masked": Function.MASKED,
+    "min": Function.MIN, "pow": Function.POW, "safe_sub": Function.SAFE_SUB,
+    "safe_div": Function.SAFE_DIV, "masked": Function.MASKED,
 }
 FOLDS = {"add": FOLD_ADD, "max": FOLD_MAX, "min": FOLD_MIN, "mul": FOLD_MUL}
 LEVELS = {"dense": DENSE, "compressed": COMPRESSED, "singleton": SINGLETON}

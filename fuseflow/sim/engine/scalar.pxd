@@ -41,6 +41,7 @@ cdef enum Function:
     DIV
     MAX
     MIN
+    POW
     SAFE_SUB
     SAFE_DIV
     MASKED

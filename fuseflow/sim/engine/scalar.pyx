@@ -108,6 +108,8 @@ cdef float _rare2(int32_t fn, float a, float b, float c) noexcept nogil:
         return 0 if a == 0 and b == 0 else a / b
     if fn == Function.MIN:
         return smaller(a, b)
+    if fn == Function.POW:
+        return <float> pow(<double> a, <double> b)
     return b if a != 0 else c
 
 

@@ -128,6 +128,7 @@ SCALAR: dict[str, Callable[..., Number]] = {
     "div": lambda a, b: a / b,
     "max": _max,
     "min": _min,
+    "pow": _pow,
     "safe_sub": _safe_sub,
     "safe_div": _safe_div,
     "masked": lambda mask, x, fill: x if mask != 0 else float32(fill),

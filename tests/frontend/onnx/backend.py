@@ -20,9 +20,9 @@ import numpy as np
 import onnx
 
 from fuseflow.errors import FuseflowError
-from fuseflow.frontend.onnx.load import OPSETS
 from fuseflow.frontend.onnx.reader import import_onnx
 from fuseflow.frontend.onnx.rules import RULES
+from fuseflow.frontend.onnx.versions import OPSETS
 from fuseflow.frontend.options import ImportOptions
 from fuseflow.ir.evaluate import evaluate_outputs
 

@@ -74,13 +74,15 @@ def test_every_truncation_is_refused(tmp_path: Path) -> None:
         assert refusal(path).startswith("I21")
 
 
-@pytest.mark.parametrize(("opset", "fits"), [(12, False), (13, True), (26, True), (27, False)])
-def test_opsets_13_to_26_are_accepted(opset: int, fits: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("opset", "fits"), [(0, False), (7, True), (13, True), (26, True), (27, False)]
+)
+def test_opsets_7_to_26_are_accepted(opset: int, fits: bool, tmp_path: Path) -> None:
     model = product()
     model.opset = opset
     path = write(tmp_path, model.proto())
     if fits:
-        assert load_onnx(path).opset == opset
+        assert load_onnx(path).opset == max(opset, 13)
     else:
         assert refusal(path) == "I211 onnx-version"
 

@@ -14,6 +14,8 @@ from fuseflow.frontend.options import ImportOptions
 from fuseflow.ir.einsum import EinsumGraph
 from tests.frontend.onnx.build import SmallModel, assert_equals_reference, draw
 
+DROPPING = {"ratio": np.float32(0.5), "training": np.array(True)}
+
 
 def part(model: SmallModel, folder: Path) -> EinsumGraph:
     bindings = model.bindings(folder)
@@ -45,19 +47,19 @@ def test_a_model_that_is_supported_is_whole(tmp_path: Path) -> None:
 
 
 def test_forms_without_a_rule_are_left_out_like_operators(tmp_path: Path) -> None:
-    model = SmallModel(inputs={"x": draw(3, 4), "e": draw(3, 4, seed=1)}, outputs=("y", "z"))
-    model.node("Relu", ["x"], "h").node("Pow", ["h", "e"], "p").node("Exp", ["p"], "y")
+    model = SmallModel(inputs={"x": draw(3, 4)}, constants=DROPPING, outputs=("y", "z"))
+    model.node("Relu", ["x"], "h").node("Dropout", ["h", *DROPPING], "p").node("Exp", ["p"], "y")
     model.node("Sigmoid", ["h"], "z")
     graph = part(model, tmp_path)
     assert [output.name for output in graph.outputs] == ["h", "z"]
     assert_equals_reference(graph)
-    assert [note for note in graph.notes if note.startswith("left out: Pow: the exponent")]
+    assert [note for note in graph.notes if note.startswith("left out: Dropout: it drops")]
 
 
 def test_forms_without_a_rule_are_reported_at_once(tmp_path: Path) -> None:
-    model = SmallModel(inputs={"x": draw(3, 4), "e": draw(3, 4, seed=1)}, outputs=("y", "z"))
-    model.node("Pow", ["x", "e"], "p", name="first").node("Relu", ["p"], "y")
-    model.node("Pow", ["e", "x"], "z", name="second")
+    model = SmallModel(inputs={"x": draw(3, 4)}, constants=DROPPING, outputs=("y", "z"))
+    model.node("Dropout", ["x", *DROPPING], "p", name="first").node("Relu", ["p"], "y")
+    model.node("Dropout", ["x", *DROPPING], "z", name="second")
     with pytest.raises(ModelError) as caught:
         model.load(tmp_path)
     assert [each.where.node for each in caught.value.findings] == ["first", "second"]

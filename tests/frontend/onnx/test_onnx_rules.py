@@ -112,6 +112,7 @@ EACH = np.array([[1, 0, 2], [1, 2, -1]])
 
 COMPARISONS = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 
+PER_CHANNEL = (draw(2), draw(2, seed=1), draw(2, seed=2), np.abs(draw(2, seed=3)))
 CASES = [
     *(case(op, live(2, 3)) for op in ("Abs", "Cos", "Erf", "Exp", "Neg", "Relu", "Sigmoid", "Sin")),
     *(case(op, positive(2, 3)) for op in ("Log", "Sqrt", "Reciprocal")),
@@ -232,6 +233,25 @@ CASES = [
     case("ScatterElements", live(3, 3), EACH, live(2, 3, seed=1), axis=0),
     case("ScatterElements", live(3, 3), EACH.T.copy(), live(3, 2, seed=1), axis=1),
     case("ScatterElements", live(3, 3), EACH, live(2, 3, seed=1), axis=0, reduction="add"),
+    *(
+        case("ScatterElements", live(4, 2), CROSSED, live(3, 2, seed=1), reduction=reduction)
+        for reduction in ("max", "min", "mul")
+    ),
+    case("ScatterElements", live(3, 3), EACH.T.copy(), live(3, 2), axis=1, reduction="mul"),
+    case("Pow", live(2, 3), draw(2, 3).round()),
+    case("Pow", live(2, 3), ints(1, 2, 3)),
+    case("Pow", live(2, 3), Live(np.abs(draw(3, seed=1)).round())),
+    case("Pow", real(2), live(2, 3)),
+    case("BatchNormalization", live(3, 2), *PER_CHANNEL, epsilon=0.01),
+    case("BatchNormalization", live(3, 2, 4, 2), *PER_CHANNEL),
+    case("InstanceNormalization", live(3, 2, 4), *PER_CHANNEL[:2]),
+    case("Pad", live(2, 3), ints(1, 0, 0, 2)),
+    case("Pad", live(2, 3), ints(1, 2), real(1.5), ints(1)),
+    case("Pad", live(2, 4), ints(0, -1, 1, 2)),
+    *(
+        case("Pad", live(2, 4), ints(1, 1, 0, 2), mode=mode)
+        for mode in ("edge", "reflect", "wrap")
+    ),
     case("Swish", live(2, 3), opset=24),
     *(case(op, live(2, 3), live(3)) for op in COMPARISONS),
     *(case(op, live(2, 3)) for op in ("Mish", "Sign", "Softplus", "Softsign", "HardSwish")),
@@ -277,12 +297,14 @@ def test_operator_on_conditions_equals_the_runtime(op: str, tmp_path: Path) -> N
 
 
 REFUSED = [
-    (case("Pow", live(2, 3), draw(2, 3)), "exponent"),
     (case("Gather", live(4, 3), ints(3, 4)), "outside"),
     (case("GatherND", live(4, 3), ints(0, 1, 2, 0).reshape(4, 1), batch_dims=1), "batch_dims"),
-    (case("ScatterElements", live(4, 2), CROSSED, live(3, 2), reduction="max"), "whole coord"),
     (case("ScatterElements", zeros(4, 3), TARGETS, live(3, 2), reduction="add"), "leave out"),
     (case("Swish", live(2, 3), alpha=2.0, opset=24), "alpha"),
+    (
+        case("BatchNormalization", live(3, 2), *PER_CHANNEL, training_mode=1, outputs=3),
+        "statistics",
+    ),
 ]
 
 
