@@ -25,7 +25,7 @@ from fuseflow.ir.scalar import REDUCTIONS
 from fuseflow.ir.tensor import tensor_from_dense
 from fuseflow.ir.tiles import tile_tensor
 
-__all__ = ["block_graph"]
+__all__ = ["block_graph", "connected_dimensions"]
 
 # A dimension of a value, or an index name of the graph.
 Member = tuple[str, int] | str
@@ -56,6 +56,15 @@ def block_graph(graph: EinsumGraph, tiles: Mapping[str, int]) -> EinsumGraph:
     return blocked
 
 
+def connected_dimensions(graph: EinsumGraph) -> UnionFind:
+    """Return the index names, and the dimensions of values, that run along each other."""
+    union: UnionFind = UnionFind()
+    for access in graph.accesses():
+        for mode, index in enumerate(access.indices):
+            union.union(index, (access.value, mode))
+    return union
+
+
 def _tile_of_dimensions(graph: EinsumGraph, tiles: Mapping[str, int]) -> dict[tuple[str, int], int]:
     """Return the tile of every dimension of every value that is split."""
     known = graph.index_sizes()
@@ -64,10 +73,7 @@ def _tile_of_dimensions(graph: EinsumGraph, tiles: Mapping[str, int]) -> dict[tu
             what = f'index "{index}", which the graph does not have' if size > 0 else f"{size}"
             fix = f"the indices are {', '.join(sorted(known))}"
             raise ScheduleError("P020", f"cannot block {what}", fix=fix)
-    union: UnionFind = UnionFind()
-    for access in graph.accesses():
-        for mode, index in enumerate(access.indices):
-            union.union(index, (access.value, mode))
+    union = connected_dimensions(graph)
     wanted: dict[Member, tuple[str, int]] = {}
     for index, size in sorted(tiles.items()):
         other, agreed = wanted.setdefault(union[index], (index, size))

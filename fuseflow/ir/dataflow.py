@@ -12,6 +12,7 @@ section 4); their exact meaning is documented in `docs/streams.md`.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -194,6 +195,17 @@ class TileOp:
     operands: tuple[TileAxes, ...]
     result: TileAxes
     fold: str = ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of the tile that is made."""
+        return tuple(self.sizes[axis] for axis in self.result.axes)
+
+    @property
+    def folded(self) -> int:
+        """Return how many points are folded into each of its elements."""
+        kept = self.result.axes
+        return math.prod(size for axis, size in enumerate(self.sizes) if axis not in kept)
 
 
 @dataclass(frozen=True, slots=True)

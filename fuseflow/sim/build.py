@@ -165,7 +165,7 @@ class _Builder:
             return self.binder.data(node, node.attrs.tensor).tile
         if isinstance(node.attrs, AluAttrs) and node.attrs.tile_op is not None:
             tile_op = node.attrs.tile_op
-            return tuple(tile_op.sizes[axis] for axis in tile_op.result.axes)
+            return tile_op.shape
         tiles = (self.channels[c].tile for c in inputs if c >= 0)
         return next((tile for tile in tiles if tile), ())
 

@@ -227,9 +227,7 @@ def _tile_cost(node: Node, profile: Profile, tile: tuple[int, ...]) -> Cost:
 
 def _folding_cost(op: TileOp) -> Cost:
     """Return the cost of a product of tiles on a systolic array, or of a fold of one tile."""
-    folded = math.prod(n for axis, n in enumerate(op.sizes) if axis not in op.result.axes)
-    result = [op.sizes[axis] for axis in op.result.axes]
-    return Cost(ii=folded, latency=max(sum(result) - len(result) + 1, 1))
+    return Cost(ii=op.folded, latency=max(sum(op.shape) - len(op.shape) + 1, 1))
 
 
 def _done_ticks(node: Node, profile: Profile) -> int:

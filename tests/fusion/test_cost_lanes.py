@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Estimates of kernels in lanes: counts are those of the simulation, cycles are close to it."""
+"""Estimates with lanes and tiles: counts are those of the simulation, cycles are close to it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuseflow.fusion import FuseOptions, fuse
+from fuseflow.fusion.blocks import block_graph, connected_dimensions
 from fuseflow.fusion.cost.cycles import time_kernel
 from fuseflow.ir.dataflow import DataflowProgram
 from fuseflow.ir.einsum import EinsumGraph
@@ -48,3 +49,32 @@ def test_lanes_of_models_are_counted_exactly_and_timed_closely(name: str) -> Non
             errors.append(abs(expected / report.totals.cycles - 1))
     assert statistics.median(errors) < 0.02
     assert max(errors) < 0.2
+
+
+@settings(max_examples=60)
+@given(einsum_graphs(), st.data())
+def test_counts_of_random_tiles_are_those_of_the_simulation(
+    graph: EinsumGraph, data: st.DataObject
+) -> None:
+    sizes = st.dictionaries(st.sampled_from(sorted(graph.index_sizes())), st.sampled_from([2, 3]))
+    blocked = block_graph(graph, blocks_of(graph, data.draw(sizes)))
+    program = fuse(blocked, FuseOptions(data.draw(st.sampled_from(PRESETS))))
+    indices = indices_of(program)
+    index = data.draw(st.sampled_from(indices)) if indices else ""
+    assert_counts(in_lanes(program, {index: data.draw(st.sampled_from([1, 2]))}))
+
+
+def blocks_of(graph: EinsumGraph, sizes: dict[str, int]) -> dict[str, int]:
+    """The same tile for indices that run along each other."""
+    union = connected_dimensions(graph)
+    wanted = {union[index]: size for index, size in sizes.items()}
+    return {index: wanted.get(union[index], 1) for index in graph.index_sizes()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_tiles_of_models_are_counted_exactly_and_timed_closely(name: str) -> None:
+    for strategy in PRESETS:
+        program = fuse(model(name), FuseOptions(strategy, block=(("*", 4),)))
+        counts, report = assert_counts(program)
+        expected = sum(time_kernel(each).cycles for each in counts)
+        assert expected == pytest.approx(report.totals.cycles, rel=0.1)

@@ -8,9 +8,8 @@ The counts equal those of a simulation, token by token (docs/streams.md, section
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +30,7 @@ from fuseflow.fusion.cost.levels import (
     Keyed,
     KeyLevel,
     ScanLevel,
+    coordinates_of_any,
     keep_table,
 )
 from fuseflow.fusion.cost.spaces import Column, Lanes, Space, Spaces, UncountedError
@@ -270,7 +270,7 @@ class _Counter:
         known = self.structure.unions
         if joined.space not in known:
             assert isinstance(joined.space.level, JoinLevel)
-            known[joined.space] = list(_union(joined.space.level))
+            known[joined.space] = list(coordinates_of_any(joined.space.level))
         return sum(
             sign * self.spaces.points(space, joined.lanes) for sign, space in known[joined.space]
         )
@@ -283,7 +283,7 @@ class _Counter:
         self._put(node, Where(ref.space, None, tile, ref.lanes))
         is_pattern = value.tensor is not None and value.tensor.values is None
         words = 0 if is_pattern else self._present(ref) * math.prod(tile)
-        return self._count(node, ref, read=Words(values=words))
+        return self._count(node, ref, read=Words(values=words), latency=math.prod(tile))
 
     def alu(self, node: Node) -> NodeCounts:
         attrs = node.attrs
@@ -291,21 +291,29 @@ class _Counter:
         first = self._input(node, 0)
         operands = [self._input(node, port) for port in range(len(node.inputs))]
         tile = next((each.tile for each in operands if each.tile), ())
-        points, folds = math.prod(tile), 0
+        points, folds, ticks = math.prod(tile), 0, 1
         if attrs.tile_op is not None:
-            points = math.prod(attrs.tile_op.sizes)
-            tile = tuple(attrs.tile_op.sizes[axis] for axis in attrs.tile_op.result.axes)
+            tile, points = attrs.tile_op.shape, math.prod(attrs.tile_op.sizes)
+            ticks = attrs.tile_op.folded
             folds = points if math.prod(tile) < points else 0
         self._put(node, Where(first.space, None, tile, first.lanes))
         each = SCALAR_FUNCTIONS[attrs.fn].flops * points + folds
-        return self._count(node, first, flops=each * self._tokens(first)[0])
+        return self._count(
+            node,
+            first,
+            flops=each * self._tokens(first)[0],
+            ticks=ticks,
+            latency=_latency(attrs, tile),
+        )
 
     def reduce(self, node: Node) -> NodeCounts:
         value = self._input(node, 0)
         assert value.space.parent is not None
         self._put(node, Where(value.space.parent, None, value.tile, value.lanes))
         flops = self._present(value) * math.prod(value.tile)
-        return self._count(node, value, flops=flops, groups=self._lists(value))
+        return self._count(
+            node, value, flops=flops, groups=self._lists(value), latency=math.prod(value.tile)
+        )
 
     def spacc(self, node: Node) -> NodeCounts:
         attrs = node.attrs
@@ -438,27 +446,16 @@ class _Counter:
         return tuple(levels)
 
 
+def _latency(attrs: df.AluAttrs, tile: tuple[int, ...]) -> int:
+    """Return the latency of an alu that makes such tiles (docs/streams.md, section 3.2)."""
+    if attrs.tile_op is not None and attrs.tile_op.fold:
+        return max(sum(tile) - len(tile) + 1, 1)
+    return math.prod(tile) if len(attrs.fills) == 2 or not tile else tile[0]
+
+
 def _around(space: Space, lanes: Lanes) -> Lanes:
     """Return the lanes that this space, or one around it, was dealt to."""
     return tuple(pair for pair in lanes if pair[0].home.depth <= space.depth)
-
-
-def _union(join: JoinLevel) -> Iterator[tuple[int, Space]]:
-    """Yield spaces whose points, added or taken away, are all coordinates of a join's inputs."""
-    spaces, crds = join.inputs, join.crds
-    for space in spaces:
-        if space.level is not None and space.level.covers:
-            yield 1, space
-            return
-    for size in range(1, len(spaces) + 1):
-        for some in itertools.combinations(range(len(spaces)), size):
-            chosen = tuple(spaces[n] for n in some)
-            met = chosen[0]
-            if size > 1:
-                keep = keep_table("intersect", size)
-                level = JoinLevel(chosen, tuple(crds[n] for n in some), keep)
-                met = Space(chosen[0].parent, level)
-            yield (1 if size % 2 else -1), met
 
 
 def _address(attrs: df.LocateAttrs) -> Callable[[Sequence[Ints]], Ints]:

@@ -54,11 +54,12 @@ def time_kernel(counts: KernelCounts) -> Timing:
         cycles = max(cycles, end)
         waits = node.node.op in WAITING
         delay = busy / max(node.groups, 1) if waits else 1.0
+        delay += node.latency - 1
         sent = {n: time + delay for n, time in known.items() if not waits or n < node.groups}
         for sid in node.node.outputs:
             if sid is not None:
                 portions = node.groups if node.node.op is Op.SPACC else sum(counts.tokens[sid])
-                arrivals[sid] = sent | {max(portions, 1): end}
+                arrivals[sid] = sent | {max(portions, 1): end + node.latency - 1}
     return Timing(cycles, max(counts.nodes, key=busy_cycles))
 
 
@@ -82,4 +83,4 @@ def busy_cycles(counts: NodeCounts) -> int:
         case Op.GATHER:
             assert isinstance(counts.node.attrs, GatherAttrs)
             return counts.values + counts.stops + counts.node.attrs.lanes - 1
-    return counts.values + counts.stops
+    return counts.ticks * (counts.values + counts.stops)

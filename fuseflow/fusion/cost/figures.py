@@ -62,7 +62,8 @@ class NodeCounts:
     """What one node does.
 
     `tokens` are those of its deepest stream, `walked` the coordinates that it looks at; `groups`
-    counts the lists that it works on as a whole.
+    counts the lists that it works on as a whole. In the default profile it is busy for `ticks`
+    with every token, and what it makes comes out `latency` cycles after it started.
     """
 
     node: Node
@@ -73,6 +74,8 @@ class NodeCounts:
     written: Words = NOTHING
     walked: int = 0
     groups: int = 0
+    ticks: int = 1
+    latency: int = 1
 
 
 @dataclass(slots=True)

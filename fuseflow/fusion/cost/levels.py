@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +14,16 @@ from fuseflow.fusion.cost.spaces import Column, Expanded, Level, Space, Spaces
 from fuseflow.fusion.cost.table import Ints, Keys, Table, expand_fibers, merge_lists
 from fuseflow.ir import tensor as tn
 
-__all__ = ["FullLevel", "JoinLevel", "KeyLevel", "Keyed", "ScanLevel", "build_levels", "keep_table"]
+__all__ = [
+    "FullLevel",
+    "JoinLevel",
+    "KeyLevel",
+    "Keyed",
+    "ScanLevel",
+    "build_levels",
+    "coordinates_of_any",
+    "keep_table",
+]
 
 Bools = npt.NDArray[np.bool_]
 
@@ -229,6 +239,24 @@ class JoinLevel:
     def _from(self, number: int, wanted: Iterable[Column]) -> set[Column]:
         asked = (self.payloads[column] for column in wanted if column in self.payloads)
         return {self.crds[number], *(column for n, column in asked if n == number)}
+
+
+def coordinates_of_any(join: JoinLevel) -> Iterator[tuple[int, Space]]:
+    """Yield spaces whose points, added or taken away, are all coordinates of a join's inputs."""
+    spaces, crds = join.inputs, join.crds
+    for space in spaces:
+        if space.level is not None and space.level.covers:
+            yield 1, space
+            return
+    for size in range(1, len(spaces) + 1):
+        for some in itertools.combinations(range(len(spaces)), size):
+            chosen = tuple(spaces[n] for n in some)
+            met = chosen[0]
+            if size > 1:
+                keep = keep_table("intersect", size)
+                level = JoinLevel(chosen, tuple(crds[n] for n in some), keep)
+                met = Space(chosen[0].parent, level)
+            yield (1 if size % 2 else -1), met
 
 
 @dataclass(slots=True, eq=False)
