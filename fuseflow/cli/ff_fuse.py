@@ -11,6 +11,7 @@ from fuseflow.cli.common import Context, load, produce, run, write_text
 from fuseflow.cli.fuse_options import STRATEGIES, add_fuse_options, read_fuse_options
 from fuseflow.cli.parser import Parser
 from fuseflow.cli.passes import PassWatch
+from fuseflow.cli.search_options import write_candidates
 
 if TYPE_CHECKING:
     from fuseflow.fusion import Fused
@@ -108,7 +109,7 @@ def _execute(context: Context) -> int:
     options = read_fuse_options(context)
     watch = PassWatch(args.print_after, args.stop_after)
     artifact = load(context, EinsumGraph)
-    state = State(artifact.root, make_schedule(options))
+    state = State(artifact.root, make_schedule(options), options=options.search)
     watch.start()
     run_passes(state, observe=watch)
     if args.time_passes:
@@ -131,6 +132,8 @@ def _execute(context: Context) -> int:
 
 def _report(context: Context, fused: Fused) -> None:
     """Print notes and whatever else was asked for to standard error."""
+    if context.args.candidates is not None and fused.state.search is not None:
+        write_candidates(context.args.candidates, fused.state.search)
     for note in fused.program.notes:
         context.console.note(note)
     if context.args.explain:

@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 
 from fuseflow.cli.common import Context, open_input
 from fuseflow.cli.parser import Parser
+from fuseflow.cli.search_options import (
+    add_search_options,
+    read_search_options,
+    refuse_search_options,
+)
 from fuseflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +28,7 @@ def add_fuse_options(parser: Parser) -> None:
     """Add all options that decide the program."""
     _add_choices(parser)
     _add_budgets(parser)
+    add_search_options(parser)
     _add_accuracy(parser)
 
 
@@ -111,6 +117,7 @@ def _add_accuracy(parser: Parser) -> None:
 def read_fuse_options(context: Context) -> FuseOptions:
     """Return what the options say; UsageError if one cannot be."""
     from fuseflow.fusion import FuseOptions
+    from fuseflow.fusion.pipeline import make_schedule
     from fuseflow.ir.schedule import Iteration, Strategy
 
     args = context.args
@@ -123,7 +130,7 @@ def read_fuse_options(context: Context) -> FuseOptions:
         if not isinstance(path, Path):
             raise UsageError("U002 bad-option", "--schedule names a file; - is the graph")
         schedule = read_schedule(path)
-    return FuseOptions(
+    options = FuseOptions(
         strategy=Strategy(args.strategy) if args.strategy else None,
         order=tuple(_names("--order", args.order)),
         recompute=args.recompute,
@@ -135,11 +142,22 @@ def read_fuse_options(context: Context) -> FuseOptions:
         seconds=args.budget_seconds,
         lanes=args.lanes_budget,
         nodes=args.nodes_budget,
+        search=read_search_options(context),
     )
+    if make_schedule(options).strategy is not Strategy.AUTO:
+        refuse_search_options(args)
+    return options
 
 
 def _check_numbers(args: Namespace) -> None:
-    least = {"recompute": 1, "lanes_budget": 1, "nodes_budget": 1, "budget_seconds": 0, "limit": 0}
+    least = {
+        "recompute": 1,
+        "lanes_budget": 1,
+        "nodes_budget": 1,
+        "budget_seconds": 0,
+        "verify_top": 1,
+        "limit": 0,
+    }
     for name, bound in least.items():
         number = getattr(args, name)
         if number is not None and not number >= bound:

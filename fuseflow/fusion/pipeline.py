@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from fuseflow.fusion.auto.options import SearchOptions
 from fuseflow.fusion.passes.sequence import Observer, State, run_passes
 from fuseflow.fusion.plan.group import Planned
 from fuseflow.ir.dataflow import DataflowProgram
@@ -39,6 +40,7 @@ class FuseOptions:
     `strict_nonfinite` takes no computed value as finite that is not proven to be. `seconds` limits
     how long strategy `AUTO` looks for something better than the presets. `lanes` and `nodes` are
     budgets of every kernel: how many lanes it may be dealt to, of how many nodes it may consist.
+    `search` says what strategy `AUTO` is after.
     """
 
     strategy: Strategy | None = None
@@ -52,6 +54,7 @@ class FuseOptions:
     seconds: float | None = None
     lanes: int | None = None
     nodes: int | None = None
+    search: SearchOptions = field(default_factory=SearchOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ def plan_graph(
     Raises:
         ValueError: if the observer stops before there is a program.
     """
-    state = State(graph, make_schedule(options or FuseOptions()))
+    options = options or FuseOptions()
+    state = State(graph, make_schedule(options), options=options.search)
     run_passes(state, observe=observe)
     if state.program is None:
         raise ValueError("stopped before the program was complete")

@@ -1,5 +1,7 @@
 """`ff-fuse`: options reach the compiler, listings replace the program, nothing else is printed."""
 
+import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from fuseflow.cli import ff_fuse
 from fuseflow.fusion.passes.sequence import PASSES
+from fuseflow.ir.schedule_parse import parse_schedule
 from fuseflow.wire import read_dataflow_program
 
 Call = Callable[..., object]
@@ -60,6 +63,14 @@ def test_a_mistake_in_a_schedule_names_file_line_and_column(
     [
         ("--parallelize", "i"),
         ("--parallelize", "i=0"),
+        ("--lanes-budget", "0"),
+        ("--nodes-budget", "0"),
+        ("--objective", "bytes"),
+        ("--strategy", "full", "--blocks", "auto"),
+        ("--strategy", "layer", "--verify-top", "2"),
+        ("--strategy", "auto", "--verify-top", "0"),
+        ("--strategy", "auto", "--hw", "machine.txtpb"),
+        ("--strategy", "auto", "--candidates", "list.txt"),
         ("--parallelize", "i=2,,j=2"),
         ("--parallelize", "=2"),
         ("--order", "i,,j"),
@@ -119,3 +130,20 @@ def test_orders_are_listed_or_only_counted(call: Call, graph_file: Path) -> None
     assert listed[0] == "kernel k0_Z: 3 indices"
     assert any(line.endswith("<- chosen") for line in listed)
     assert per_use.splitlines() == counted
+
+
+def test_candidates_are_written_and_the_best_one_was_simulated(
+    call: Call, graph_file: Path, tmp_path: Path
+) -> None:
+    words = ("--strategy", "auto", "--verify-top", "2", "--candidates")
+    for name in ("list.json", "list.csv"):
+        result = call(ff_fuse.main, graph_file, *words, tmp_path / name, "-o", tmp_path / "p.pb")
+        assert result.code == 0
+    rows = json.loads((tmp_path / "list.json").read_text())
+    assert [row["chosen"] for row in rows] == [True] + [False] * (len(rows) - 1)
+    assert rows[0]["simulated_cycles"] > 0
+    parse_schedule(rows[0]["schedule"])
+    with (tmp_path / "list.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["label"] for row in table] == [row["label"] for row in rows]
+    assert [int(row["bytes"]) for row in table] == [row["bytes"] for row in rows]

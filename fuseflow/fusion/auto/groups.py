@@ -17,6 +17,7 @@ from fuseflow.errors import ScheduleError
 from fuseflow.fusion.analysis.tuples import IllegalOrderError
 from fuseflow.fusion.analysis.views import Use
 from fuseflow.fusion.auto.dealing import Dealer
+from fuseflow.fusion.auto.options import Objective, SearchOptions, cost_of
 from fuseflow.fusion.cost.program import KernelEstimate, Pricer
 from fuseflow.fusion.explain.orders import with_copies
 from fuseflow.fusion.orders.search import search_orders
@@ -54,9 +55,9 @@ class Progress:
     context: Context
     levels: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
     chosen: tuple[GroupOption, ...] = ()
-    cycles: float = 0.0
+    cost: float = 0.0
 
-    def extend(self, option: GroupOption) -> Progress:
+    def extend(self, option: GroupOption, objective: Objective) -> Progress:
         """Return the progress with one more kernel."""
         context = replace(
             self.context,
@@ -68,7 +69,7 @@ class Progress:
             context,
             {**self.levels, **option.results},
             (*self.chosen, option),
-            self.cycles + option.estimate.cycles,
+            self.cost + cost_of(option.estimate, objective),
         )
 
     def storage(self, names: Sequence[str]) -> Hashable:
@@ -92,10 +93,12 @@ class GroupPlanner:
 
     graph: EinsumGraph
     bindings: Bindings
+    options: SearchOptions
     dealer: Dealer
     limit: int
     deadline: float = math.inf
     orders: int = 0
+    objective: Objective = Objective.CYCLES
     plans: int = 0
     is_cut_short: bool = False
     conflicts: set[str] = field(default_factory=set)
@@ -106,7 +109,7 @@ class GroupPlanner:
     def __post_init__(self) -> None:
         self._consumers = self.graph.consumers()
 
-    def options(
+    def kernels(
         self, ops: tuple[Einsum, ...], name: str, before: Progress
     ) -> Sequence[GroupOption]:
         """Return the cheapest kernel for each way to store the results; none if there is none."""
@@ -114,7 +117,7 @@ class GroupPlanner:
         read = sorted({a.value for op in ops for a in op.operands} - made)
         dense = frozenset(before.context.dense)
         group = (tuple(op.name for op in ops), before.storage(read), dense)
-        key = (group, self.orders)
+        key = (group, self.orders, self.objective)
         if key not in self._known:
             if self.plans >= self.limit or time.monotonic() > self.deadline:
                 self.is_cut_short = True
@@ -127,9 +130,13 @@ class GroupPlanner:
         for option in self._all(task):
             outputs = option.planned.values
             key = tuple((n, str(outputs[n].format)) for n in sorted(option.planned.region.outputs))
-            if key not in best or option.estimate.cycles < best[key].estimate.cycles:
+            if key not in best or self.cost(option) < self.cost(best[key]):
                 best[key] = option
-        return sorted(best.values(), key=lambda option: option.estimate.cycles)
+        return sorted(best.values(), key=self.cost)
+
+    def cost(self, option: GroupOption) -> float:
+        """Return what is to be small of a kernel."""
+        return cost_of(option.estimate, self.objective)
 
     def _all(self, task: _Task) -> Iterator[GroupOption]:
         wishes = wishes_for(task.ops, self.bindings)
@@ -169,7 +176,8 @@ class GroupPlanner:
                 longest = max(scored.plan.expected.visits.values(), default=0.0)
                 by_loops.setdefault(loops, (longest, scored.cost, scored.order))
             for longest, _, order in sorted(by_loops.values())[: self.orders]:
-                if longest / self.dealer.lanes < HOPELESS * first.estimate.cycles:
+                limit = HOPELESS * first.estimate.cycles * self.dealer.lanes
+                if self.objective is not Objective.CYCLES or longest < limit:
                     yield order
 
     def _option(
@@ -194,6 +202,7 @@ class GroupPlanner:
         apart: frozenset[Use],
     ) -> Planned | None:
         self.plans += 1
+        self.options.tell(f"{self.plans} kernels tried")
         region = make_region(self.graph, task.ops, task.name, self._consumers)
         ordered = wishes
         if order is not None:

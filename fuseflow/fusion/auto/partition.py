@@ -23,7 +23,7 @@ __all__ = ["Atom", "cheapest_partition"]
 WIDTH = 2
 # A group does not grow further once it could not be lowered with so many operators in a row.
 FAILURES = 2
-# What is left of an operator's cycles, at least, when it is fused with others.
+# What is left of an operator's cost, at least, when it is fused with others.
 SAVED = 0.5
 
 
@@ -44,7 +44,7 @@ def cheapest_partition(
         atoms: in evaluation order; one with a name is a group of its own.
         planner: prices groups.
         start: what is there before the first one.
-        bound: expected cycles of the best that is known.
+        bound: cost of the best that is known.
     """
     rest = _least_left(atoms, planner, start)
     ends: list[dict[Hashable, Progress]] = [{} for _ in range(len(atoms) + 1)]
@@ -60,7 +60,7 @@ def cheapest_partition(
             found = _extend(group, list(ends[first].values()), planner)
             live = _read_later(atoms[last:])
             for progress in found:
-                if progress.cycles + rest[last] >= bound:
+                if progress.cost + rest[last] >= bound:
                     continue
                 _keep(ends[last], progress.storage(_among(progress, live)), progress)
             failures = 0 if found else failures + 1
@@ -70,7 +70,7 @@ def cheapest_partition(
 
 
 def _least_left(atoms: Sequence[Atom], planner: GroupPlanner, start: Progress) -> list[float]:
-    """Return for every cut how many cycles what follows is bound to take, roughly.
+    """Return for every cut what follows is bound to cost, roughly.
 
     Whatever it is fused with, an operator keeps its kernel busy; but a consumer that asks for only
     some of its results may save work.
@@ -82,7 +82,7 @@ def _least_left(atoms: Sequence[Atom], planner: GroupPlanner, start: Progress) -
         if not options:
             break
         progress, before = min(options, key=_price), progress
-        alone.append(progress.cycles - before.cycles)
+        alone.append(progress.cost - before.cost)
     alone += [0.0] * (len(atoms) + 1 - len(alone))
     return [SAVED * max(alone[cut:]) for cut in range(len(atoms) + 1)]
 
@@ -94,7 +94,8 @@ def _extend(
     found: list[Progress] = []
     for progress in before:
         name = group[0].name or f"k{len(progress.chosen)}_{ops[-1].output.value}"
-        found += [progress.extend(option) for option in planner.options(ops, name, progress)]
+        options = planner.kernels(ops, name, progress)
+        found += [progress.extend(option, planner.objective) for option in options]
     return found
 
 
@@ -108,7 +109,7 @@ def _keep(found: dict[Hashable, Progress], key: Hashable, progress: Progress) ->
 
 
 def _price(progress: Progress) -> tuple[float, int]:
-    return progress.cycles, len(progress.chosen)
+    return progress.cost, len(progress.chosen)
 
 
 def _read_later(atoms: Sequence[Atom]) -> set[str]:

@@ -16,6 +16,7 @@ from fuseflow.errors import ScheduleError
 from fuseflow.fusion.analysis.estimate import measure_levels
 from fuseflow.fusion.analysis.support import compute_fills
 from fuseflow.fusion.auto.dealing import deal_all
+from fuseflow.fusion.auto.options import SearchOptions
 from fuseflow.fusion.auto.partition import Atom
 from fuseflow.fusion.auto.search import Bench, Prepared, Search, Trial, search_schedule
 from fuseflow.fusion.passes.groups import Planner, Task
@@ -59,7 +60,8 @@ class State:
     `graph` and `schedule` are given; `rewrites` were applied to the graph, and `added` operations
     to it, each with the one it belongs to; `bindings` is the schedule in terms of the graph;
     `tasks` are the groups; `plans` the kernels with the decisions behind them; `program` the
-    result; `search` what was compared, if the schedule left the choice to the compiler.
+    result; `search` what was compared, if the schedule left the choice to the compiler, with
+    `options`.
     """
 
     graph: EinsumGraph
@@ -73,6 +75,7 @@ class State:
     context: Context | None = None
     program: DataflowProgram | None = None
     search: Search | None = None
+    options: SearchOptions = field(default_factory=SearchOptions)
 
     @property
     def strategy(self) -> Strategy:
@@ -139,7 +142,13 @@ def _search(state: State) -> None:
         assert trial.context is not None
         return Trial(trial.plans, trial.context.values)
 
-    state.search = search_schedule(state.schedule, Bench(prepare, plan))
+    def finish(schedule: Schedule) -> DataflowProgram:
+        trial = _run_until(PASSES[-1].name, State(graph, schedule))
+        assert trial.program is not None
+        return trial.program
+
+    bench = Bench(graph, prepare, plan, finish)
+    state.search = search_schedule(state.schedule, bench, state.options)
     state.schedule = state.search.schedule
 
 
