@@ -4,6 +4,7 @@ import numpy as np
 
 from fuseflow.fusion import Fused, FuseOptions, Strategy, plan_graph
 from fuseflow.fusion.explain.kernels import explain
+from fuseflow.fusion.explain.names import short_names, shorten
 from fuseflow.fusion.explain.orders import find_thrifty
 from fuseflow.fusion.orders.listing import describe_orders, legal_orders
 from fuseflow.ir.einsum import EinsumGraph
@@ -138,3 +139,53 @@ def test_no_more_orders_are_listed_than_asked_for() -> None:
     lines = list(describe_orders(under("fuse g = T1;").plans[:1], limit=2))
     assert lines[-1] == "  the first 2; more with --limit"
     assert list(describe_orders(under("fuse g = T1;").plans[:1], limit=0)) == lines[:5]
+
+
+NAMES = ("block.0.norm.sub", "block.1.norm.sub", "block.1.relu", "head.linear.add", "x", "a.b")
+
+
+def test_names_are_cut_to_what_tells_them_apart() -> None:
+    assert short_names(NAMES) == {
+        "block.0.norm.sub": "block.0.norm.sub",
+        "block.1.norm.sub": "block.1.norm.sub",
+        "block.1.relu": "block.1.relu",
+        "head.linear.add": "linear.add",
+        "a.b": "a.b",
+    }
+
+
+def test_a_suffix_that_another_name_has_as_a_whole_is_not_used() -> None:
+    assert short_names(["linear.add", "head.linear.add"])["head.linear.add"] == "head.linear.add"
+
+
+def test_names_in_a_text_are_cut_where_they_are_whole() -> None:
+    text = "head.linear.add@1,0 and head.linear.add.more, head.linear.add."
+    assert shorten(text, short_names(NAMES)) == (
+        "linear.add@1,0 and head.linear.add.more, linear.add."
+    )
+
+
+def test_a_page_tells_how_to_read_cut_names() -> None:
+    graph = make_graph(["net.layer.relu[i] = relu(x[i])"], {"x": np.ones(3)})
+    page = explained(under("", graph))
+    assert "layer.relu[i] = relu(x[i])" in page
+    assert "net.layer" not in page.partition("computes")[2]
+    assert "a schedule wants them whole" in page
+    assert "whole" not in explained(under(""))
+
+
+def deep_chain(products: int) -> EinsumGraph:
+    """A product of so many matrices, computed anew for every row of the one before."""
+    rows = "dense,compressed"
+    steps = [f"Y{n}[i,k] = add[j] mul(A{n}[i,j], Y{n - 1}[j,k])" for n in range(1, products)]
+    stored = {f"A{n}": (np.eye(2), rows) for n in range(products)}
+    first = "Y0[i,k] = add[j] mul(A0[i,j], X[j,k])"
+    return make_graph([first, *steps], {**stored, "X": np.ones((2, 2))})
+
+
+def test_a_barrier_for_the_depth_of_streams_says_so() -> None:
+    fused = under("strategy full; budget recompute=inf;", deep_chain(11))
+    assert len(fused.plans) == 2
+    (note,) = (note for note in fused.program.notes if note.startswith("barrier"))
+    assert "streams nest at most 8 deep" in note or "nest streams more than 8 deep" in note
+    assert len(under("strategy full; budget recompute=inf;", deep_chain(4)).plans) == 1

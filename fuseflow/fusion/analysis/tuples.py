@@ -33,14 +33,17 @@ class IllegalOrderError(Exception):
         *,
         needs_apart: View | None = None,
         meant: tuple[str, ...] = (),
+        too_deep: bool = False,
     ) -> None:
         """Build from the values at which the region could be cut and the reason in words.
 
         `needs_apart` is a reduction that must not share its loop with what needs it; `meant` is
-        an order that does what the illegal one asks for.
+        an order that does what the illegal one asks for; `too_deep` tells that streams do not nest
+        as deep as it asks for.
         """
         self.needs_apart = needs_apart
         self.meant = meant
+        self.too_deep = too_deep
         self.values = (value,) if isinstance(value, str) else value
         self.reason = reason
         super().__init__(f"{', '.join(self.values)}: {reason}")
@@ -207,7 +210,7 @@ class _Nester:
         depth = part.loops.bit_count()
         if depth > MAX_DEPTH:
             reason = f"it runs in {depth} nested loops, and streams nest at most {MAX_DEPTH} deep"
-            raise IllegalOrderError(part.view.value, reason)
+            raise IllegalOrderError(part.view.value, reason, too_deep=True)
         for name in part.view.reduced:
             self._check_reduced(part, name, bound)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fuseflow.fusion.analysis.domains import EVERYTHING
 from fuseflow.fusion.analysis.views import View
 from fuseflow.fusion.auto.text import describe_search
+from fuseflow.fusion.explain.names import short_names, shorten
 from fuseflow.fusion.explain.orders import find_thrifty, recomputed
 from fuseflow.fusion.pipeline import Fused
 from fuseflow.fusion.plan.group import Planned
@@ -25,15 +26,19 @@ LABEL = 11
 
 
 def explain(fused: Fused) -> Iterator[str]:
-    """Yield the lines for a whole program."""
+    """Yield the lines for a whole program; names are cut to what tells them apart."""
+    short = short_names(fused.state.graph.values)
     total = len({name for planned in fused.plans for name in planned.kernel.einsums})
     yield f"{fused.program.name}: {total} operations in {len(fused.plans)} kernels"
+    if any(cut != name for name, cut in short.items()):
+        yield "names are cut to a suffix that no other name has; a schedule wants them whole"
     if fused.state.search is not None:
         yield from describe_search(fused.state.search)
     barriers = fused.state.decisions.barriers if fused.state.decisions is not None else {}
     for planned in fused.plans:
         yield ""
-        yield from explain_kernel(planned, barriers)
+        for line in explain_kernel(planned, barriers):
+            yield shorten(line, short)
 
 
 def explain_kernel(planned: Planned, barriers: Mapping[str, str]) -> Iterator[str]:
@@ -132,7 +137,9 @@ def _cause(planned: Planned, value: str) -> str:
         users = list(dict.fromkeys(user.value for user in view.consumers))
         users += ["memory"] if planned.plan.graph.is_output(view) else []
         copies.append(f"for {' and '.join(users)} {_context(planned, view)}")
-    return f"in {len(views)} copies: {'; '.join(copies)}"
+    counted = Counter(copies).items()
+    uses = [use if count == 1 else f"{count} of them {use}" for use, count in counted]
+    return f"in {len(views)} copies: {'; '.join(uses)}"
 
 
 def _context(planned: Planned, view: View) -> str:
@@ -169,19 +176,24 @@ def _dense(planned: Planned) -> Iterator[str]:
                         f"{view.value} visits all {size} of {name}, not only what "
                         f"{', '.join(dict.fromkeys(sparse))} has: {reason}"
                     )
-        for name in sorted(plan.nests[view].born):
-            if (view, name) in plan.domains.full:
-                size = plan.graph.classes[name]
-                yield f"{view.value} comes out of its accumulator with all {size} of {name}"
+        full = [name for name in plan.nests[view].result if (view, name) in plan.domains.full]
+        if full:
+            every = " and ".join(f"all {plan.graph.classes[name]} of {name}" for name in full)
+            yield f"{view.value} comes out of its accumulator with {every}"
 
 
 def _assumed(planned: Planned) -> Iterator[str]:
     """Name the values that are skipped where the other operand is absent, and may be infinite."""
     fills = planned.space.fills
+    some = False
     for op in planned.space.region.ops:
-        for name in fills.assumed(op):
-            skips = f"{name} is finite where {op.output.value} skips it"
-            yield f"{skips}; --strict-nonfinite does without"
+        names = fills.assumed(op)
+        if names:
+            some = True
+            verb, them = ("is", "it") if len(names) == 1 else ("are", "them")
+            yield f"{' and '.join(names)} {verb} finite where {op.output.value} skips {them}"
+    if some:
+        yield "--strict-nonfinite does without"
 
 
 def _is_sparse(planned: Planned, operand: View, name: str) -> bool:

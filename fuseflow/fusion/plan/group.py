@@ -33,7 +33,7 @@ from fuseflow.fusion.plan.space import Candidate, OrderSpace
 from fuseflow.fusion.plan.storage import free_leaf, misfits, permuted_leaves
 from fuseflow.fusion.schedule.global_iteration import Joined, join_spaces
 from fuseflow.fusion.schedule.region import UsedIndices, Wishes, find_class
-from fuseflow.ir.dataflow import DataflowGraph
+from fuseflow.ir.dataflow import MAX_DEPTH, DataflowGraph
 from fuseflow.ir.einsum import Value
 from fuseflow.ir.schedule import IndexRef, Order
 
@@ -260,7 +260,8 @@ def _choose(
         reason = "no loop order fits its operands"
         return recipe(()), IllegalOrderError(space.region.ops[-1].output.value, reason)
     telling = _most_telling(rejected)
-    return recipe(telling.order), telling.error
+    chosen = replace(recipe(telling.order), too_deep=_share_too_deep(rejected))
+    return chosen, _with_depth(telling.error, chosen)
 
 
 def _follow(
@@ -271,7 +272,10 @@ def _follow(
     wishes: Wishes,
 ) -> Planned:
     """Do for a region what was found best for an equal one; it fails for the same reason."""
-    _, candidate = space.evaluate(recipe.order(space.graph))
+    try:
+        _, candidate = space.evaluate(recipe.order(space.graph))
+    except IllegalOrderError as error:
+        raise _with_depth(error, recipe) from error
     if _over_budget(candidate.expected.recompute, context, limits):
         raise _recomputed(candidate, context, limits)
     return _planned(space, candidate, wishes, recipe)
@@ -389,6 +393,19 @@ def _most_telling(rejected: Sequence[Rejected]) -> Rejected:
     counts = Counter(each.error.values for each in rejected)
     values = max(counts, key=lambda names: (counts[names], names))
     return next(each for each in rejected if each.error.values == values)
+
+
+def _share_too_deep(rejected: Sequence[Rejected]) -> float:
+    return sum(each.error.too_deep for each in rejected) / len(rejected)
+
+
+def _with_depth(error: IllegalOrderError, recipe: Recipe) -> IllegalOrderError:
+    """Add to the cause that stands in the way most often that depth does in other orders."""
+    if error.too_deep or not recipe.too_deep:
+        return error
+    share = f"{recipe.too_deep:.0%} of the orders tried"
+    reason = f"{error.reason}; {share} nest streams more than {MAX_DEPTH} deep"
+    return IllegalOrderError(error.values, reason, needs_apart=error.needs_apart, meant=error.meant)
 
 
 def _satisfiable_constraints(

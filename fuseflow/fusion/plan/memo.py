@@ -24,12 +24,14 @@ class Recipe:
     """The order to take, or the one that says best why there is none, by position of classes.
 
     `apart` are the uses that were given views of their own, by position of operation and operand.
+    `too_deep` is the share of orders that nest streams too deep, if no order will do.
     """
 
     positions: tuple[int, ...]
     row_wise: float | None
     tried: int
     apart: tuple[tuple[int, int], ...]
+    too_deep: float = 0.0
 
     @classmethod
     def of(

@@ -54,12 +54,13 @@ def select(selector: Selector, graph: EinsumGraph) -> list[Einsum]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like `name`, ends counting as much as all of it."""
+    """Return the known name that ends in `name`, or else the one that is most like it."""
     names = sorted(set(known))
+    ending = [other for other in names if other.endswith(f".{name}")]
+    if ending:
+        return ending[0]
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if close:
-        return close[0]
-    return next((other for other in names if other.endswith(f".{name}")), None)
+    return close[0] if close else None
 
 
 def unknown(what: str, name: str, known: Collection[str]) -> ScheduleError:
