@@ -8,24 +8,42 @@ from fuseflow.sim.memory import arrays_of
 
 from fuseflow.sim.engine.fetch cimport run_fetch
 from fuseflow.sim.engine.lines cimport (
-    BY_RUNS, BY_STORES, BY_TOKENS, BY_VECTORS, WORD, Ahead, Client, Fetch, Line, Piece,
+    BY_RUNS, BY_STORES, BY_TOKENS, BY_VECTORS, WORD, Access, Ahead, Client, Fetch, Line, Piece,
     Reader, Stores, Stretch, Taken, Vectors, Writer,
 )
 from fuseflow.sim.engine.memory cimport (
     BANK, CHANNEL, COLUMN, DRAM, IDEAL, QUEUE, Bank, ChannelFigures, DramChannel, Field, FieldKind,
     Memory, log2_of,
 )
+from fuseflow.sim.engine.outlook cimport CLASSES
 from fuseflow.sim.engine.pool cimport Pool, pool_take
-from fuseflow.sim.engine.reads cimport (
-    run_array_ahead, run_scan_ahead, step_array_vectors, step_scan_vectors,
-)
+from fuseflow.sim.engine.reads cimport run_array_ahead, run_scan_ahead
 from fuseflow.sim.engine.states cimport ArrayState, ScanState
 from fuseflow.sim.engine.stores cimport (
     run_level_store, run_val_store, step_level_store, step_val_store,
 )
-from fuseflow.sim.engine.unit cimport Unit
+from fuseflow.sim.engine.unit cimport (
+    PASS_ANY, PASS_BELOW, PASS_FLUSHED, PASS_OUTER, PASS_PARENT, PASS_REDUCED, PASS_SAME, Unit,
+)
+from fuseflow.sim.engine.vectors cimport (
+    run_array_vectors, run_scan_vectors, step_array_vectors, step_scan_vectors,
+)
 
 KINDS = {"ideal": IDEAL, "comal-hbm": QUEUE, "hbm2": DRAM}
+PASSING = {
+    UnitKind.REPSIG: PASS_SAME,
+    UnitKind.BROADCAST: PASS_SAME,
+    UnitKind.JOIN: PASS_SAME,
+    UnitKind.ALU: PASS_SAME,
+    UnitKind.ARRAY: PASS_SAME,
+    UnitKind.VALDROP: PASS_SAME,
+    UnitKind.SCAN: PASS_BELOW,
+    UnitKind.FULL: PASS_BELOW,
+    UnitKind.LOCATE: PASS_PARENT,
+    UnitKind.REPEAT: PASS_OUTER,
+    UnitKind.REDUCE: PASS_REDUCED,
+    UnitKind.SPACC: PASS_FLUSHED,
+}
 FIELDS = {"chan": CHANNEL, "col": COLUMN, "bank": BANK}
 
 
@@ -44,12 +62,15 @@ cdef int64_t _ring(int64_t least) except -1:
     return room
 
 
-cdef int open_memory(Memory* m, Pool* pool, object config, int32_t n_units) except -1:
+cdef int open_memory(Memory* m, Pool* pool, object config, int32_t n_units,
+                     int32_t n_chans) except -1:
     """Prepare the memory that a MemoryConfig describes."""
     m.kind = KINDS[config.model]
     m.pool = pool
     m.woken = <uint8_t*> _take(pool, n_units)
     m.earliest = <int64_t*> _take(pool, n_units * sizeof(int64_t))
+    m.tokens = <int64_t*> _take(pool, n_chans * CLASSES * sizeof(int64_t))
+    m.clients = <int32_t*> _take(pool, n_units * sizeof(int32_t))
     if m.kind == QUEUE:
         _open_queue(m, config.comal_hbm)
     elif m.kind == DRAM:
@@ -128,8 +149,11 @@ cdef int attach_unit(Unit* u, Memory* m, object unit, object config, int32_t cli
     """Give a unit that touches arrays its clients, numbered from `client`, and its rule."""
     count = len(arrays_of(unit))
     bases = unit.bases or (0,) * count
+    u.passing = PASSING.get(unit.kind, PASS_ANY)
     if m.kind == IDEAL or not count:
         return 0
+    m.clients[m.n_clients] = owner
+    m.n_clients += 1
     direct = u.run is not NULL
     u.run = NULL
     if unit.kind in (UnitKind.LEVEL_WRITE, UnitKind.VAL_WRITE):
@@ -138,7 +162,10 @@ cdef int attach_unit(Unit* u, Memory* m, object unit, object config, int32_t cli
             u.run = run_level_store if unit.kind == UnitKind.LEVEL_WRITE else run_val_store
         u.access = _stores(u, m, unit, config, client, owner, bases)
     elif m.kind == QUEUE:
-        u.step = step_scan_vectors if unit.kind == UnitKind.SCAN else step_array_vectors
+        scans = unit.kind == UnitKind.SCAN
+        u.step = step_scan_vectors if scans else step_array_vectors
+        if direct and (scans or u.outputs[0].width == 1):
+            u.run = run_scan_vectors if scans else run_array_vectors
         u.access = _vectors(m, config.comal_hbm, client, owner, count)
     elif unit.kind == UnitKind.ARRAY and direct and (<ArrayState*> u.state).bytes == WORD:
         u.run = run_fetch
@@ -147,6 +174,7 @@ cdef int attach_unit(Unit* u, Memory* m, object unit, object config, int32_t cli
         u.run = run_scan_ahead if unit.kind == UnitKind.SCAN else run_array_ahead
         u.access = _ahead(u, m, unit, config.hbm2, client, owner, bases)
         (<Ahead*> u.access).direct = direct and (u.outputs[0] is not NULL)
+    (<Access*> u.access).packs = direct
     return 0
 
 

@@ -17,14 +17,15 @@ from fuseflow.sim.memory import first_clients
 from fuseflow.sim.result import ChannelResult, UnitResult, WrittenLevel
 from fuseflow.sim.tokens import TokenStream
 
+from fuseflow.sim.engine.answers cimport answer_clients
 from fuseflow.sim.engine.attach cimport attach_unit, open_memory
 from fuseflow.sim.engine.bind cimport bind_unit
 from fuseflow.sim.engine.crew cimport run_parts
 from fuseflow.sim.engine.cut cimport begin_timing
-from fuseflow.sim.engine.horizon cimport horizon
-from fuseflow.sim.engine.memory cimport IDEAL, Memory, memory_serve, memory_start
+from fuseflow.sim.engine.memory cimport IDEAL, Memory, memory_start
 from fuseflow.sim.engine.memory_figures cimport clients_of, figures_of
 from fuseflow.sim.engine.net cimport Net, is_over, visit
+from fuseflow.sim.engine.pack cimport pack_outputs
 from fuseflow.sim.engine.parts cimport MAX_PARTS, Crew, crew_open, merge, split
 from fuseflow.sim.engine.pool cimport (
     NO_FAULT, Arena, Fault, Pool, arena_close, arena_open, pool_open, pool_take,
@@ -101,7 +102,7 @@ cdef class Core:
         self.net.producers = <int32_t*> self._take(self.n_chans * sizeof(int32_t))
         self.net.consumers = <int32_t*> self._take(self.n_chans * sizeof(int32_t))
         self.net.limit = -1 if max_cycles is None else max_cycles
-        open_memory(&self.memory, &self.pool, machine.memory, self.n_units)
+        open_memory(&self.memory, &self.pool, machine.memory, self.n_units, self.n_chans)
         for index, channel in enumerate(machine.channels):
             self._make_channel(index, channel, record or watch)
         clients = first_clients(machine)
@@ -276,7 +277,11 @@ cdef class Core:
                     if not (self._visit_timed(index) if self.timed else visit(&self.net, index)):
                         self.net.faulty = index
                         return False
+                    if self.units[index].access is not NULL:
+                        pack_outputs(&self.units[index])
             if visits == before and not self._let_memory_answer() and not self._widen():
+                return False
+            if self.pool.fault.code != NO_FAULT:
                 return False
         return True
 
@@ -298,12 +303,7 @@ cdef class Core:
         cdef int64_t start = NEVER if self.memory.kind == IDEAL else memory_start(&self.memory)
         if start == NEVER:
             return False
-        if memory_serve(&self.memory, horizon(&self.memory, start, self.units, self.n_units,
-                                              self.net.producers, self.net.limit)):
-            for index in range(self.n_units):
-                if self.memory.woken[index]:
-                    self.memory.woken[index] = 0
-                    self.units[index].ready = True
+        if answer_clients(&self.memory, &self.net, start):
             return True
         for index in range(self.n_units):
             u = &self.units[index]

@@ -13,6 +13,8 @@ from fuseflow.sim.engine.lines cimport (
     BY_RUNS, BY_TOKENS, Access, Ahead, Fetch, Line, Reader, Stage, released,
 )
 from fuseflow.sim.engine.memory cimport UNANSWERED, Memory, memory_latency
+from fuseflow.sim.engine.net cimport Net
+from fuseflow.sim.engine.outlook cimport CLASSES, look_out
 from fuseflow.sim.engine.ring cimport Chan, has, head_stamp
 from fuseflow.sim.engine.shape cimport step_hold
 from fuseflow.sim.engine.unit cimport WAIT_MEMORY, WAIT_ROOM, WAIT_TOKEN, Unit
@@ -25,31 +27,65 @@ cdef struct Bounds:
     int64_t answer  # no answer comes before
     int64_t least  # nothing happens before
     int64_t* earliest  # by unit: it does nothing before
+    const int64_t* tokens  # by channel: the next one cannot be read before
 
 
-cdef int64_t horizon(Memory* m, int64_t start, Unit* units, int32_t n_units,
-                     const int32_t* producers, int64_t limit) noexcept nogil:
+cdef int64_t horizon(Memory* m, int64_t start, Net* net) noexcept nogil:
     """Return a cycle before which no client asks for anything."""
-    cdef Bounds b
+    cdef Bounds b = _bounds(m, start)
     cdef Unit* u
-    cdef int32_t index
-    cdef int64_t least = NEVER
+    cdef int32_t index, i
+    for index in range(net.n_units):
+        u = &net.units[index]
+        m.earliest[index] = NEVER if _is_over(u, net.limit) else u.clock
+        if u.wait == WAIT_ROOM and m.earliest[index] < b.least:
+            b.least = u.clock
+    # Units come in the order of their streams; of any other one too little is known by now.
+    for i in range(net.n_chans * CLASSES):
+        m.tokens[i] = b.least
+    for index in range(net.n_units):
+        u = &net.units[index]
+        if m.earliest[index] != NEVER:
+            m.earliest[index] = max(_earliest(u, &b), b.least)
+        look_out(m, u, m.earliest[index], b.latency)
+    m.least = b.least
+    return _first_request(m, &b, net)
+
+
+cdef int64_t horizon_of_clients(Memory* m, int64_t start, Net* net) noexcept nogil:
+    """The same when no other unit has run since, by what was found out about these."""
+    cdef Bounds b = _bounds(m, start)
+    cdef Unit* u
+    cdef int32_t k, index
+    b.least = m.least
+    for k in range(m.n_clients):
+        index = m.clients[k]
+        u = &net.units[index]
+        if _is_over(u, net.limit):
+            m.earliest[index] = NEVER
+        elif u.wait == WAIT_ROOM:
+            m.earliest[index] = u.clock
+        else:
+            m.earliest[index] = max(_earliest(u, &b), b.least)
+    return _first_request(m, &b, net)
+
+
+cdef inline Bounds _bounds(Memory* m, int64_t start) noexcept nogil:
+    cdef Bounds b
     b.latency = memory_latency(m)
     b.answer = start + b.latency
     b.least = b.answer
     b.earliest = m.earliest
-    for index in range(n_units):
-        u = &units[index]
-        b.earliest[index] = NEVER if _is_over(u, limit) else u.clock
-        if u.wait == WAIT_ROOM and b.earliest[index] < b.least:
-            b.least = u.clock
-    for index in range(n_units):
-        u = &units[index]
-        if b.earliest[index] == NEVER:
-            continue
-        b.earliest[index] = max(_earliest(u, index, producers, &b), b.least)
-        if u.access is not NULL:
-            least = min(least, _next_request(u, index, producers, &b))
+    b.tokens = m.tokens
+    return b
+
+
+cdef inline int64_t _first_request(Memory* m, Bounds* b, Net* net) noexcept nogil:
+    cdef int64_t least = NEVER
+    cdef int32_t k
+    for k in range(m.n_clients):
+        if m.earliest[m.clients[k]] != NEVER:
+            least = min(least, _next_request(&net.units[m.clients[k]], m.clients[k], b))
     return max(least, b.least)
 
 
@@ -58,7 +94,7 @@ cdef inline bint _is_over(Unit* u, int64_t limit) noexcept nogil:
     return u.finished or (limit >= 0 and u.clock > limit)
 
 
-cdef int64_t _earliest(Unit* u, int32_t index, const int32_t* producers, Bounds* b) noexcept nogil:
+cdef int64_t _earliest(Unit* u, Bounds* b) noexcept nogil:
     """Return a cycle before which a unit does nothing."""
     cdef Access* access = <Access*> u.access
     if u.wait == WAIT_MEMORY:
@@ -67,31 +103,24 @@ cdef int64_t _earliest(Unit* u, int32_t index, const int32_t* producers, Bounds*
     if u.wait != WAIT_TOKEN or u.step is step_hold:
         return u.clock
     if access is not NULL and access.kind == BY_TOKENS:
-        return max(u.clock, _next_front(u, (<Ahead*> u.access).front, index, producers, b))
+        return max(u.clock, _next_front(u, (<Ahead*> u.access).front, b))
     if access is not NULL and access.kind == BY_RUNS:
-        return max(u.clock, _next_front(u, (<Fetch*> u.access).last_front, index, producers, b))
-    return max(u.clock, _next_stamp(u, u.wait_port, index, producers, b))
+        return max(u.clock, _next_front(u, (<Fetch*> u.access).last_front, b))
+    return max(u.clock, _next_stamp(u, u.wait_port, b))
 
 
-cdef int64_t _next_stamp(Unit* u, int32_t port, int32_t index, const int32_t* producers,
-                         Bounds* b) noexcept nogil:
+cdef int64_t _next_stamp(Unit* u, int32_t port, Bounds* b) noexcept nogil:
     """Return a cycle before which the next token of an input cannot be read."""
     cdef Chan* c = u.inputs[port]
-    cdef int32_t producer = producers[c.index]
-    if has(c):
-        return head_stamp(c)
-    # Units come in the order of their streams; of any other one too little is known by now.
-    return b.earliest[producer] + 1 if producer < index else b.least
+    return head_stamp(c) if has(c) else b.tokens[c.index * CLASSES]
 
 
-cdef int64_t _next_front(Unit* u, int64_t front, int32_t index, const int32_t* producers,
-                         Bounds* b) noexcept nogil:
+cdef int64_t _next_front(Unit* u, int64_t front, Bounds* b) noexcept nogil:
     """Return a cycle before which a front end takes no token."""
-    return max(front + 1, _next_stamp(u, 0, index, producers, b))
+    return max(front + 1, _next_stamp(u, 0, b))
 
 
-cdef int64_t _next_request(Unit* u, int32_t index, const int32_t* producers,
-                           Bounds* b) noexcept nogil:
+cdef int64_t _next_request(Unit* u, int32_t index, Bounds* b) noexcept nogil:
     """Return a cycle before which a unit asks memory for nothing."""
     cdef Ahead* a
     cdef Fetch* f
@@ -99,7 +128,7 @@ cdef int64_t _next_request(Unit* u, int32_t index, const int32_t* producers,
     cdef int32_t k
     if (<Access*> u.access).kind == BY_TOKENS:
         a = <Ahead*> u.access
-        front = _next_front(u, a.front, index, producers, b)
+        front = _next_front(u, a.front, b)
         if a.taken - a.depth >= a.served:
             front = max(front, b.earliest[index])
         found = NEVER
@@ -110,7 +139,7 @@ cdef int64_t _next_request(Unit* u, int32_t index, const int32_t* producers,
         return found
     if (<Access*> u.access).kind == BY_RUNS:
         f = <Fetch*> u.access
-        front = _next_front(u, f.last_front, index, producers, b)
+        front = _next_front(u, f.last_front, b)
         if f.taken - f.depth >= f.used:
             front = max(front, b.earliest[index])
         return _reader_bound(&f.reader, f.planned < f.taken, front, b.earliest[index], b.answer)

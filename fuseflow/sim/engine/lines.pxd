@@ -23,6 +23,9 @@ cdef enum AccessKind:
 
 cdef struct Access:
     AccessKind kind  # which struct it is that begins with this one
+    bint packs  # short lists that are sent become bundles
+    int64_t sent[2]  # by output: entries that were looked at for that,
+    bint open[2]  # and whether the last one was open
 
 
 cdef struct Client:

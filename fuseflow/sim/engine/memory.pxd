@@ -131,6 +131,10 @@ cdef struct Memory:
     Pool* pool
     uint8_t* woken  # by unit: something that it asked for was answered
     int64_t* earliest  # by unit: cycle before which it does nothing, see horizon.pyx
+    int64_t* tokens  # by channel and class: cycle before which none is to be read, see outlook.pyx
+    int64_t least  # nothing happens before this cycle
+    int32_t* clients  # units that reach for arrays
+    int32_t n_clients
     ChannelFigures* figures  # by channel
     Latencies latencies
     int64_t last_response

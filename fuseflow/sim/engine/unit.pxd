@@ -24,6 +24,17 @@ cdef enum Wait:
     WAIT_MEMORY  # an answer
 
 
+cdef enum Passing:
+    # What must come before a unit can send a value or a stop of some level, see outlook.pyx.
+    PASS_ANY  # something
+    PASS_SAME  # the same on any input
+    PASS_BELOW  # on the input what is one level further out
+    PASS_PARENT  # the same, on input 1 one level further out
+    PASS_OUTER  # the same, on input 0 one level further out
+    PASS_REDUCED  # the end of a list one level further in
+    PASS_FLUSHED  # the end of a list of the outermost keys
+
+
 cdef struct Emission:
     int32_t port  # -1: only let `latency` cycles of work pass
     uint8_t ctl
@@ -63,6 +74,7 @@ cdef struct Unit:
     int32_t port  # a loop over ports stands here
     uint8_t ctl  # token of the iteration under way
     uint8_t finished
+    uint8_t passing
     uint8_t wait
     uint8_t ready  # has a reason to be run
     int32_t wait_port
