@@ -98,7 +98,7 @@ def _machines(scale: float) -> dict[str, Callable[[], Machine]]:
         return max(2, int(count * scale))
 
     found: dict[str, Callable[[], Machine]] = {}
-    for length in (1, 2, 4, 8, 16, 32, 64, 256, 1024):
+    for length in (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024):
         count = rows(4e5 / (length + 1))
         found[f"spmm, fibers of {length}"] = partial(spmm, count, 1000, length, 8)
     for capacity in (2, 8, 64):

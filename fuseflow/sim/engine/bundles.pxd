@@ -9,18 +9,18 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
-    CTL_STOP, Chan, Entry, Mark, Payload, absent_at_head, behind_head, remove_ctl, remove_values,
-    values_left,
+    CTL_STOP, RUN_LIMIT, Chan, Entry, Mark, Payload, absent_at_head, behind_head, remove_ctl,
+    remove_values, values_left,
 )
 from fuseflow.sim.engine.runs cimport Times, raise_times, time_of
 from fuseflow.sim.engine.unit cimport Unit
 
 
 cdef enum:
-    BUNDLE_VALUES = 512  # a bundle under construction ends at so many values
-    BUNDLE_LISTS = 128  # or at so many lists
-    BUNDLE_LENGTH = 32  # longer lists are faster as entries of their own
-    BUNDLE_TOKENS = 640  # values and stops
+    BUNDLE_TOKENS = RUN_LIMIT  # a bundle has at most so many values and stops,
+    BUNDLE_LISTS = 128  # lists
+    BUNDLE_VALUES = RUN_LIMIT - BUNDLE_LISTS  # and values
+    BUNDLE_LENGTH = 256  # longer lists are faster as entries of their own
     LISTED = 8  # lists of so many values on average are worth payloads of their own
     STRIDE = 8  # lists are filled in strides, which may write so far beyond their end
 

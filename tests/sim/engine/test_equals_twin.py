@@ -78,6 +78,8 @@ def test_random_machines_with_long_lists_run_as_in_the_twin(capacity: int | None
         sparse_product(60, 3, 2),
         spmm(200, 30, 3, 2),
         spmm(30, 30, 10, 3),
+        spmm(100, 30, 7, 3),  # bundles of as many lists, values and tokens as there may be
+        spmm(12, 30, 100, 3),
         elementwise(60, 60, 10, union=True),
         sparse_product(40, 9, 10),
         dense_product(12, 9, 5),
