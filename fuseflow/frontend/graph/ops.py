@@ -207,7 +207,7 @@ ATTRS_OF: Mapping[OpKind, type[OpAttrs]] = {
 class OpValue:
     """A tensor of the graph. `data` is there for parameters, constants and bound inputs.
 
-    A constant whose dense form would be too large has `entries` in place of `data`.
+    An input or constant whose dense form would be too large has `entries` in place of `data`.
     `layout` is a format text ("dense,compressed") that the source itself states for this tensor,
     for example by a sparse layout; `layout_rule` says which rule found it. `label` is the name that
     the user knows it by; names are unique, labels need not be.

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from fuseflow.errors import Location, ModelError
 from fuseflow.frontend.torch.decompose import decompose_unsupported
+from fuseflow.frontend.torch.large import dense_form
 from fuseflow.frontend.torch.values import to_array
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _is_sparse(value: object) -> bool:
 
 
 def _densified(value: Any) -> Any:
-    return value.to_dense() if _is_sparse(value) else value
+    return dense_form(value) if _is_sparse(value) else value
 
 
 def _attempt_export(
@@ -267,7 +268,7 @@ def _make_dense(module: nn.Module) -> bool:
         for name, tensor in [*part._parameters.items(), *part._buffers.items()]:
             if tensor is None or tensor.layout == torch.strided:
                 continue
-            dense = tensor.detach().to_dense()
+            dense = dense_form(tensor)
             if name in part._parameters:
                 part._parameters[name] = torch.nn.Parameter(dense, requires_grad=False)
             else:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from fuseflow.frontend.torch.export import layout_of
 from fuseflow.frontend.torch.extents import Extents
 from fuseflow.frontend.torch.flex import FlexCall, is_flex_attention
 from fuseflow.frontend.torch.inputs import InputRecord
+from fuseflow.frontend.torch.large import call_operator, with_content
 from fuseflow.frontend.torch.messages import DATA_OF
 from fuseflow.frontend.torch.partial import values_at
 from fuseflow.frontend.torch.rules import RULES
@@ -47,7 +49,6 @@ from fuseflow.frontend.torch.values import (
     map_leaves,
     name_of_result,
     operator_name,
-    to_array,
 )
 from fuseflow.ir.einsum import Role, SourceLoc
 
@@ -69,6 +70,7 @@ def read_program(
     layouts: Mapping[str, str],
     references: Sequence[npt.NDArray[np.float32]] = (),
     *,
+    large: Mapping[str, torch.Tensor] = MappingProxyType({}),
     partial: bool = False,
 ) -> OpGraph:
     """Return the tensor operators of an exported program.
@@ -80,6 +82,7 @@ def read_program(
             are bound as constants.
         layouts: format texts of parameters and buffers that are or were sparse.
         references: what the framework computed, one per output, or nothing.
+        large: sparse parameters and buffers of which the program has the shape alone.
         partial: leave out what cannot be read; the outputs are then the values that it would have
             read, and those results of the model that do not need it.
 
@@ -88,7 +91,7 @@ def read_program(
             an input without data that must have some, I002 for an unsupported form of an
             operator, I009 for operands that do not fit.
     """
-    reader = _Reader(program, name, inputs, layouts)
+    reader = _Reader(program, name, inputs, layouts, large)
     for node in program.graph.nodes:
         reader.read(node)
     if partial:
@@ -108,13 +111,14 @@ class _Reader:
         name: str,
         inputs: Sequence[InputRecord],
         layouts: Mapping[str, str],
+        large: Mapping[str, torch.Tensor],
     ) -> None:
         self.builder = OpBuilder(name)
         self._program = program
         self._inputs = iter(inputs)
         self._edge_weights = _edge_weights(inputs)
         self._extents = Extents()
-        self._layouts = layouts
+        self._layouts, self._large = layouts, large
         self._specs = {
             spec.arg.name: spec
             for spec in program.graph_signature.input_specs
@@ -199,10 +203,9 @@ class _Reader:
         if spec.kind.name == "USER_INPUT":
             return self._read_input(node, next(self._inputs))
         target = spec.target or node.name
-        state, constants = self._program.state_dict, self._program.constants
-        tensor = state[target] if target in state else constants[target]
+        tensors = {**self._program.constants, **self._program.state_dict, **self._large}
         role = Role.CONSTANT if spec.kind.name == "CONSTANT_TENSOR" else Role.PARAMETER
-        return Known(tensor, target, role, self._layouts.get(target, ""))
+        return Known(tensors[target], target, role, self._layouts.get(target, ""))
 
     def _read_input(self, node: Node, record: InputRecord) -> Any:
         self.builder.graph.notes += record.remarks
@@ -211,10 +214,10 @@ class _Reader:
             return self._note_dynamic(record.name, meta.shape)
         if not meta.dtype.is_floating_point or record.name in self._edge_weights:
             return self._bind(record)
-        data = None if record.data is None else to_array(record.data)
         rule = record.layout_rule if record.layout else ""
         shape = tuple(meta.shape)
-        value = OpValue(record.name, shape, Role.INPUT, data, record.layout, rule)
+        value = OpValue(record.name, shape, Role.INPUT, None, record.layout, rule)
+        value = value if record.data is None else with_content(value, record.data)
         return Computed(self.builder.add_value(value), shape, meta.dtype)
 
     def _bind(self, record: InputRecord) -> Any:
@@ -246,11 +249,10 @@ class _Reader:
         return value.name
 
     def _add_known(self, value: Known) -> str:
-        data, label = to_array(value.tensor), value.label or "constant"
-        rule = "layout" if value.layout else ""
-        return self.builder.add_value(
-            OpValue(label, data.shape, value.role, data, value.layout, rule)
-        )
+        label, rule = value.label or "constant", "layout" if value.layout else ""
+        shape = tuple(value.tensor.shape)
+        bare = OpValue(label, shape, value.role, None, value.layout, rule)
+        return self.builder.add_value(with_content(bare, value.tensor))
 
     # Calls.
 
@@ -360,7 +362,7 @@ class _Reader:
             return Known(part, label, layout=layout_of(part), is_bound=is_bound)
 
         with torch.no_grad():
-            result = map_leaves(wrap, target(**map_leaves(tensor, arguments)))
+            result = map_leaves(wrap, call_operator(target, map_leaves(tensor, arguments)))
         if isinstance(result, Known):
             self._extents.learn(node.meta["val"].shape, result.tensor.shape)
         if isinstance(result, Known) and operator_name(target) in VIEWS:

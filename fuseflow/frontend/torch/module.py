@@ -20,6 +20,7 @@ from fuseflow.frontend.torch.export import (
 )
 from fuseflow.frontend.torch.graph import read_program
 from fuseflow.frontend.torch.inputs import ModuleInputs
+from fuseflow.frontend.torch.large import large_tensors
 from fuseflow.ir.einsum import EinsumGraph
 
 if TYPE_CHECKING:
@@ -61,10 +62,10 @@ def import_torch(
     frozen = frozen_copy(module)
     inputs = ModuleInputs.of(frozen, args, kwargs or {}, input_names).bound(options)
     positional, keywords = inputs.arguments()
-    layouts = sparse_layouts(frozen)
+    layouts, large = sparse_layouts(frozen), large_tensors(frozen)
     references = run_eager(frozen, positional, keywords) if options.reference else []
     program = export_program(frozen, positional, keywords)
     graph = read_program(
-        program, name, inputs.records, layouts, references, partial=options.partial
+        program, name, inputs.records, layouts, references, large=large, partial=options.partial
     )
     return lower_to_einsums(graph, options, formats)
