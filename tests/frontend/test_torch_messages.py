@@ -257,3 +257,25 @@ def test_lists_of_indices_for_distant_axes_are_refused() -> None:
 
     message = refuse("I002 unsupported-form", model, draw(4, 3, 4), torch.tensor([0, 1]))
     assert "not neighbours" in message
+
+
+def test_an_adjacency_that_a_layer_normalises_is_read_as_its_edges() -> None:
+    edges = torch.tensor([[0, 1, 2, 3, 0], [1, 2, 3, 0, 2]])
+    ones = torch.ones(edges.shape[1])
+    matrix = torch.sparse_coo_tensor(edges.flip(0), ones, (4, 4)).to_sparse_csr()
+    layer = GCNConv(3, 2)
+    graph = imported(layer, draw(4, 3), matrix)
+    assert (
+        "edge_index: forward takes it apart, so it is read as the list of its edges" in graph.notes
+    )
+    assert functions(graph) == functions(imported(layer, draw(4, 3), edges))
+
+
+@pytest.mark.parametrize("loops", [False, True], ids=["weights", "loops"])
+def test_an_adjacency_that_edges_do_not_stand_for_is_refused(loops: bool) -> None:
+    """Weights would be lost, and torch_geometric adds loops to those of a matrix."""
+    edges = torch.tensor([[0, 1, 2, 3, 0], [1, 2, 3, 0, 0 if loops else 2]])
+    values = torch.full((5,), 1.0 if loops else 0.5)
+    matrix = torch.sparse_coo_tensor(edges.flip(0), values, (4, 4)).to_sparse_csr()
+    with pytest.raises(ModelError, match="which of its entries are stored"):
+        imported(GCNConv(3, 2), draw(4, 3), matrix)

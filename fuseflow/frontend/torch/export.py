@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 __all__ = [
+    "DATA_DEPENDENT",
     "compressed_tensors",
     "export_program",
     "first_line",
@@ -43,13 +44,16 @@ __all__ = [
     "sparse_layouts",
 ]
 
+DATA_DEPENDENT = "I003 data-dependent"
+"""The rule of errors about values that decide what is computed."""
+
 LAYOUTS = {
     "torch.sparse_csr": "dense,compressed",
     "torch.sparse_csc": "dense,compressed@1,0",
     "torch.sparse_bsr": "dense,compressed",
     "torch.sparse_bsc": "dense,compressed@1,0",
 }
-DATA_DEPENDENT = (
+_VALUE_ERRORS = (
     "GuardOnDataDependentSymNode",
     "UserError",
     "CondOp",
@@ -181,9 +185,9 @@ def quiet() -> Iterator[None]:
 def _export_error(error: Exception) -> ModelError:
     kinds = {cls.__name__ for cls in type(error).__mro__}
     place, where = _user_frame(error), _user_place(error)
-    if kinds & set(DATA_DEPENDENT):
+    if kinds & set(_VALUE_ERRORS):
         return ModelError(
-            "I003 data-dependent",
+            DATA_DEPENDENT,
             f"control flow or a shape depends on the values of tensors: {first_line(error)}",
             where=where,
             fix="decide it outside of forward, or write it with torch.where",
@@ -200,7 +204,7 @@ def _export_error(error: Exception) -> ModelError:
 def _sparse_input_error(error: Exception) -> ModelError:
     """Return the error for a model that computes with the lists inside of a sparse input."""
     return ModelError(
-        "I003 data-dependent",
+        DATA_DEPENDENT,
         "what forward does with a sparse input depends on which of its entries are stored, which "
         f"torch cannot export: {first_line(error)}",
         where=_user_place(error),

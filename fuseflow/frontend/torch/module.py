@@ -10,9 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
+from fuseflow.errors import ModelError
 from fuseflow.frontend.lower import lower_to_einsums
 from fuseflow.frontend.options import ImportOptions
+from fuseflow.frontend.torch.adjacency import with_edges
 from fuseflow.frontend.torch.export import (
+    DATA_DEPENDENT,
     export_program,
     frozen_copy,
     run_eager,
@@ -25,6 +31,7 @@ from fuseflow.ir.einsum import EinsumGraph
 
 if TYPE_CHECKING:
     from torch import nn
+    from torch.export import ExportedProgram
 
 __all__ = ["import_torch"]
 
@@ -64,8 +71,23 @@ def import_torch(
     positional, keywords = inputs.arguments()
     layouts, large = sparse_layouts(frozen), large_tensors(frozen)
     references = run_eager(frozen, positional, keywords) if options.reference else []
-    program = export_program(frozen, positional, keywords)
+    try:
+        program = export_program(frozen, positional, keywords)
+    except ModelError as error:
+        listed = _on_edges(frozen, inputs, references) if error.rule == DATA_DEPENDENT else None
+        if listed is None:
+            raise
+        inputs, program = listed
     graph = read_program(
         program, name, inputs.records, layouts, references, large=large, partial=options.partial
     )
     return lower_to_einsums(graph, options, formats)
+
+
+def _on_edges(
+    module: nn.Module, inputs: ModuleInputs, references: Sequence[npt.NDArray[np.float32]]
+) -> tuple[ModuleInputs, ExportedProgram] | None:
+    """Export a module on the edges of its sparse inputs; None if it does not take lists."""
+    expected = references or run_eager(module, *inputs.arguments())
+    listed = with_edges(module, inputs, expected)
+    return None if listed is None else (listed, export_program(module, *listed.arguments()))
