@@ -49,6 +49,19 @@ LEAST = {
 
 The two segment words of a reference may lie in two lines; a scan looks at the token behind it.
 """
+MOST_CYCLES = 1 << 20
+MOST_BYTES = 1 << 40
+MOST = {
+    "channels": 1 << 10,
+    "banks": 1 << 10,
+    "row_bytes": MOST_BYTES,
+    "line_bytes": MOST_BYTES,
+    "batch": 1 << 16,
+    "window": 1 << 16,
+    "prefetch_tokens": 1 << 16,
+    "client_window": 1 << 16,
+}
+"""Largest values of figures of memories, `MOST_CYCLES` for others: what they count is simulated."""
 CLIENTS = (Op.SCAN, Op.ARRAY, Op.LEVEL_WRITE, Op.VAL_WRITE)
 """Kinds of nodes whose arrays are clients of a memory."""
 SIGNAL = "repsig"
@@ -102,8 +115,8 @@ def check_hardware(hardware: HardwareConfig) -> Profile:
     require_known("U301 unknown-profile", "profile", timing.profile, PROFILES)
     require_known("U302 unknown-memory", "memory model", memory, MEMORY_MODELS)
     _check_memory(hardware.memory)
-    if timing.capacity is not None and timing.capacity < 1:
-        raise _bad_figure("timing.capacity", timing.capacity, 1)
+    if timing.capacity is not None:
+        _check_figure("timing.capacity", timing.capacity, 1, MOST_BYTES)
     for override in timing.costs:
         _check_override(override)
     return PROFILES[timing.profile]
@@ -114,12 +127,11 @@ def _check_memory(memory: MemoryConfig) -> None:
     for name, config in (("comal_hbm", memory.comal_hbm), ("hbm2", memory.hbm2)):
         for field in fields(config):
             value = getattr(config, field.name)
-            if isinstance(value, int) and value < LEAST.get(field.name, 0):
-                raise _bad_figure(f"memory.{name}.{field.name}", value, LEAST.get(field.name, 0))
+            if isinstance(value, int):
+                least, most = LEAST.get(field.name, 0), MOST.get(field.name, MOST_CYCLES)
+                _check_figure(f"memory.{name}.{field.name}", value, least, most)
     for name in ("align", "arena_bytes"):
-        value = getattr(memory, name)
-        if value is not None and value < 1:
-            raise _bad_figure(f"memory.{name}", value, 1)
+        _check_bytes(f"memory.{name}", getattr(memory, name))
     require_known("U303 unknown-policy", "memory policy", memory.hbm2.policy, POLICIES)
     if memory.hbm2.line_bytes % WORD_BYTES or memory.hbm2.row_bytes % memory.hbm2.line_bytes:
         raise UsageError(
@@ -137,8 +149,8 @@ def _check_memory(memory: MemoryConfig) -> None:
             where=Location(field="memory.hbm2.t_rfc"),
         )
     for window in memory.hbm2.windows:
-        if window.lines < LEAST["client_window"]:
-            raise _bad_figure("memory.hbm2.windows.lines", window.lines, LEAST["client_window"])
+        least, most = LEAST["client_window"], MOST["client_window"]
+        _check_figure("memory.hbm2.windows.lines", window.lines, least, most)
 
 
 def _check_map(order: str) -> None:
@@ -167,8 +179,8 @@ def _check_override(override: NodeCost) -> None:
         require_known("U305 unknown-function", "function", override.fn, known)
     for name in ("ii", "latency", "n_cost", "flush_ii", "startup"):
         value = getattr(override, name)
-        if value is not None and value < 0:
-            raise _bad_figure(f"timing.costs.{name}", value, 0)
+        if value is not None:
+            _check_figure(f"timing.costs.{name}", value, 0, MOST_CYCLES)
     if override.latency is not None and override.kind not in LATENT:
         raise UsageError(
             "U306 no-latency",
@@ -178,9 +190,22 @@ def _check_override(override: NodeCost) -> None:
         )
 
 
-def _bad_figure(field: str, value: int, least: int) -> UsageError:
-    where = Location(field=field)
-    return UsageError("U307 bad-figure", f"{value} is less than {least}", where=where)
+def _check_figure(field: str, value: int, least: int, most: int) -> None:
+    """Refuse a figure that is no use (UsageError)."""
+    if not least <= value <= most:
+        bound = f"less than {least}" if value < least else f"more than {most}"
+        where = Location(field=field)
+        raise UsageError("U307 bad-figure", f"{value} is {bound}", where=where)
+
+
+def _check_bytes(field: str, value: int | None) -> None:
+    """Refuse a distance of arrays with which words would not lie in lines (UsageError)."""
+    if value is None:
+        return
+    _check_figure(field, value, 1, MOST_BYTES)
+    if value % WORD_BYTES:
+        message = f"{value} bytes are no whole number of words of {WORD_BYTES} bytes"
+        raise UsageError("U309 bad-bytes", message, where=Location(field=field))
 
 
 def require_known(rule: str, what: str, name: str, known: Iterable[str]) -> None:

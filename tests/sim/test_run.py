@@ -184,6 +184,9 @@ def on_dram(**figures: Any) -> HardwareConfig:
         ({"t_cl": -1}, "U307", "memory.hbm2.t_cl"),
         ({"line_bytes": 6}, "U308", "memory.hbm2.line_bytes"),
         ({"row_bytes": 1000}, "U308", "memory.hbm2.line_bytes"),
+        ({"channels": 10**11}, "U307", "memory.hbm2.channels"),
+        ({"t_rcd": 2**32}, "U307", "memory.hbm2.t_rcd"),
+        ({"prefetch_tokens": 2**40}, "U307", "memory.hbm2.prefetch_tokens"),
     ],
 )
 def test_a_memory_that_cannot_work_is_refused(
@@ -193,6 +196,24 @@ def test_a_memory_that_cannot_work_is_refused(
         simulate(two_products(), on_dram(**figures), engine="twin")
     assert caught.value.rule.startswith(rule)
     assert field in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("figures", "rule"),
+    [
+        ({"align": 3}, "U309"),
+        ({"arena_bytes": 6}, "U309"),
+        ({"arena_bytes": 2**63 - 1}, "U307"),
+        ({"align": 2**62}, "U307"),
+    ],
+)
+def test_addresses_that_no_array_can_have_are_refused(figures: dict[str, Any], rule: str) -> None:
+    """Words must lie in lines, and the last array must have an address."""
+    with pytest.raises(
+        UsageError, match=f"{next(iter(figures))}.*{next(iter(figures.values()))}"
+    ) as caught:
+        simulate(two_products(), HardwareConfig(memory=MemoryConfig("hbm2", **figures)))
+    assert caught.value.rule.startswith(rule)
 
 
 @pytest.mark.parametrize(
