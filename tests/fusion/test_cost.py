@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fuseflow.fusion import FuseOptions, Strategy, fuse, plan_graph
 from fuseflow.fusion.cost.cycles import time_kernel
-from fuseflow.fusion.cost.program import estimate_program
+from fuseflow.fusion.cost.program import KernelEstimate, ProgramEstimate, estimate_program
 from fuseflow.fusion.cost.text import describe_estimate
 from fuseflow.fusion.passes.sequence import PASSES, State, run_passes
 from fuseflow.ir.einsum import EinsumGraph
@@ -64,12 +64,17 @@ def test_an_estimate_has_the_totals_of_the_simulation(name: str, strategy: Strat
     assert sum(kernel.functions.get("mul", 0) for kernel in found.kernels) == functions["mul"]
 
 
-def products(graph: EinsumGraph, order: str) -> int:
-    """Return how many products one kernel in this order is expected to compute."""
+def in_order(graph: EinsumGraph, order: str) -> KernelEstimate:
+    """Return the estimate of one kernel in this order."""
     schedule = parse_schedule(f"strategy full; budget recompute=1e9; for * {{ order {order}; }};")
     fused = plan_graph(graph, FuseOptions(schedule=schedule))
     (kernel,) = estimate_program(fused.plans, fused.program.tensors).kernels
-    return kernel.functions["mul"]
+    return kernel
+
+
+def products(graph: EinsumGraph, order: str) -> int:
+    """Return how many products one kernel in this order is expected to compute."""
+    return in_order(graph, order).functions["mul"]
 
 
 def test_hazard_h22_recompute_unpriced() -> None:
@@ -91,6 +96,29 @@ def test_hazard_h22_recompute_unpriced() -> None:
     chosen = plan_graph(graph, FuseOptions(Strategy.AUTO))
     found = estimate_program(chosen.plans, chosen.program.tensors)
     assert sum(kernel.functions["mul"] for kernel in found.kernels) == per_row.sum() + last
+
+
+def test_repeats_are_counted_from_the_visits_of_each_row() -> None:
+    """Rows with many neighbours have more products, and are visited more often."""
+    rng = np.random.default_rng(2)
+    a = sparse_array(rng, (30, 30), 0.15)
+    a[:, :3] = 1
+    x = sparse_array(rng, (30, 20), 0.2)
+    adjacency, features = (a != 0).astype(int), (x != 0).astype(int)
+    graph = gcn("(AX)W", adjacency=a, features=x, hidden=6, classes=4)
+    kernel = in_order(graph, "i -> l -> p -> m -> c -> j")
+    visits, aggregated = adjacency.sum(axis=0), adjacency @ features.sum(axis=1)
+    assert kernel.recompute["Y1"] == pytest.approx(visits @ aggregated / aggregated.sum())
+    assert kernel.recompute["H"] == pytest.approx(visits.sum() / np.count_nonzero(visits))
+
+
+def test_copies_of_constants_are_named_with_their_size() -> None:
+    kernel = in_order(product_chain(), "k -> i -> j -> l")
+    (name,) = kernel.copies
+    assert name.endswith("@1,0")
+    assert kernel.copies[name] % 4 == 0
+    found = ProgramEstimate((kernel,))
+    assert any(name in line and "not counted" in line for line in describe_estimate(found))
 
 
 def test_the_page_of_an_estimate() -> None:

@@ -107,6 +107,7 @@ class _Counter:
             self.result.nodes.append(rule(self, node))
         for sid, where in self.where.items():
             self.result.tokens[sid] = self._tokens(where)
+            self.result.spaces[sid] = where.space
         for name, crds in self.rows_written.items():
             made = self._written(name, crds)
             if made is not None:

@@ -80,12 +80,13 @@ class NodeCounts:
 
 @dataclass(slots=True)
 class KernelCounts:
-    """The counts of a kernel, node by node, and the structure of what it writes."""
+    """The counts of a kernel, node by node, the structure of what it writes, and its streams."""
 
     kernel: DataflowGraph
     nodes: list[NodeCounts] = field(default_factory=list)
     tokens: dict[int, tuple[int, int]] = field(default_factory=dict)
     results: dict[str, tuple[Level, ...]] = field(default_factory=dict)
+    spaces: dict[int, Space] = field(default_factory=dict)
 
     @property
     def flops(self) -> int:

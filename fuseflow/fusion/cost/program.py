@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from fuseflow.fusion.cost.count import Structure, count_kernel
 from fuseflow.fusion.cost.cycles import time_kernel
 from fuseflow.fusion.cost.figures import KernelCounts, Words, data_levels
+from fuseflow.fusion.cost.repeats import repeat_factors
 from fuseflow.fusion.cost.spaces import PointLimitError, UncountedError
 from fuseflow.fusion.explain.orders import recomputed
 from fuseflow.fusion.plan.group import Planned
 from fuseflow.ir.dataflow import AluAttrs, ReduceAttrs, SpaccAttrs
 from fuseflow.ir.einsum import Value
 from fuseflow.ir.scalar import SCALAR_FUNCTIONS
-from fuseflow.ir.tensor import Level
+from fuseflow.ir.tensor import Level, Tensor
 
 __all__ = ["KernelEstimate", "Pricer", "ProgramEstimate", "estimate_program"]
 
@@ -32,7 +33,9 @@ class KernelEstimate:
 
     `reason` says why figures are not exact, "" if they are; cycles are an estimate in any case.
     `functions` are the operations by scalar function or reduction, `bottleneck` the node that works
-    most, `recompute` how many times over values are computed, where that is more than once.
+    most, `recompute` how many times over values are computed, where that is more than once, and
+    `copies` the bytes of constants that are stored anew for this kernel when it is compiled, which
+    neither an estimate nor a simulation counts as traffic.
     """
 
     name: str
@@ -44,6 +47,7 @@ class KernelEstimate:
     bottleneck: str = ""
     functions: Mapping[str, int] = field(default_factory=dict)
     recompute: Mapping[str, float] = field(default_factory=dict)
+    copies: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
 
     @property
@@ -121,17 +125,21 @@ class Pricer:
     def price(self, planned: Planned, values: Mapping[str, Value]) -> KernelEstimate:
         """Estimate one kernel, and remember what it writes."""
         try:
-            counts = count_kernel(planned.kernel, self.structure(planned, values))
+            structure = self.structure(planned, values)
+            counts = count_kernel(planned.kernel, structure)
+            repeats = repeat_factors(planned, counts, structure)
         except UncountedError as error:
             return _from_densities(planned, str(error))
         except (PointLimitError, OverflowError):
             return _from_densities(planned, "counting it would take too long")
         del self._structures[planned.kernel.name]
         self.levels |= counts.results
-        return _from_counts(planned, counts)
+        return _from_counts(planned, counts, repeats)
 
 
-def _from_counts(planned: Planned, counts: KernelCounts) -> KernelEstimate:
+def _from_counts(
+    planned: Planned, counts: KernelCounts, repeats: Mapping[str, float]
+) -> KernelEstimate:
     timing = time_kernel(counts)
     functions: Counter[str] = Counter()
     for node in counts.nodes:
@@ -147,7 +155,24 @@ def _from_counts(planned: Planned, counts: KernelCounts) -> KernelEstimate:
         tokens=counts.stream_tokens,
         bottleneck=timing.bottleneck.node.name,
         functions=functions,
-        recompute=recomputed(planned),
+        recompute=repeats,
+        copies=_copies(planned),
+    )
+
+
+def _copies(planned: Planned) -> dict[str, int]:
+    made = (planned.values[name] for name in dict.fromkeys(planned.copies.values()))
+    tensors = {value.name: value.tensor for value in made if value.tensor is not None}
+    return {name: _words(tensor).bytes for name, tensor in tensors.items()}
+
+
+def _words(tensor: Tensor) -> Words:
+    """Return what a tensor takes in memory."""
+    arrays = [(level.segments, level.coordinates) for level in tensor.levels]
+    return Words(
+        segments=sum(len(segments) for segments, _ in arrays if segments is not None),
+        coordinates=sum(len(crd) for _, crd in arrays if crd is not None),
+        values=0 if tensor.values is None else tensor.values.size,
     )
 
 
@@ -168,5 +193,6 @@ def _from_densities(planned: Planned, reason: str) -> KernelEstimate:
         tokens=round(planned.expected.cost),
         functions={fn: count for fn, count in sorted(functions.items()) if count},
         recompute=recomputed(planned),
+        copies=_copies(planned),
         reason=reason,
     )

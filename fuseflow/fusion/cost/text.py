@@ -42,7 +42,10 @@ def _details(kernel: KernelEstimate) -> Iterator[tuple[str, str]]:
     if kernel.bottleneck:
         yield "busiest", kernel.bottleneck
     for value, factor in kernel.recompute.items():
-        yield "recomputed", f"{value}, about {factor:.3g} times over"
+        about = "about " if kernel.reason else ""
+        yield "recomputed", f"{value}, {about}{factor:.3g} times over"
+    for name, size in kernel.copies.items():
+        yield "copy", f"{name}, {size:,} bytes, stored when compiled and not counted above"
 
 
 def _functions(functions: Mapping[str, int]) -> str:
