@@ -20,7 +20,11 @@ from fuseflow.fusion.analysis.views import build_views
 from fuseflow.fusion.regions import make_region
 from fuseflow.ir.dataflow import AluAttrs, DataflowGraph, Node, Op, SpaccAttrs
 from fuseflow.ir.einsum import EinsumGraph
+from fuseflow.ir.einsum_text import parse_format
+from fuseflow.ir.schedule_parse import parse_schedule
+from fuseflow.ir.tensor import tensor_from_dense
 from fuseflow.ir.testing import TensorSpec, make_graph, sparse_array
+from fuseflow.sim import simulate
 from tests.fusion.checks import (
     assert_computes,
     assert_denotes,
@@ -387,3 +391,23 @@ def test_hazard_h37_more_dimensions_than_streams_nest_is_a_named_limit() -> None
     graph = make_graph([f"y[{indices}] = exp(x[{indices}])"], {"x": np.ones((1,) * 9)})
     with pytest.raises(ScheduleError, match=r"P001.*9 nested loops.*at most 8 deep"):
         fuse(graph)
+
+
+@pytest.mark.parametrize("order", ["i -> k -> j", "k -> i -> j"])
+def test_hazard_h35_stored_zeros_are_visited_under_every_order(order: str) -> None:
+    """What an operand stores is what it says to compute on; a copy in another order has it all."""
+    array = np.array([[1, 0, 2], [0, 0, 3]], np.float32)
+    stored = np.array([[True, True, True], [False, False, True]])
+    fmt = parse_format("dense,compressed")
+    work = []
+    for kept in (stored, array != 0):
+        tensors: dict[str, TensorSpec] = {
+            "A": tensor_from_dense(array, fmt, stored=kept),
+            "B": np.ones((3, 5)),
+        }
+        graph = make_graph(["C[i,j] = add[k] mul(A[i,k], B[k,j])"], tensors, references=True)
+        schedule = parse_schedule(f"fuse g = C {{ order only {order}; }};")
+        fused = assert_computes(graph, FuseOptions(schedule=schedule))
+        assert bool(fused.plans[0].copies) == order.startswith("k")
+        work.append(simulate(fused.program).totals.flops)
+    assert work[0] - work[1] == 2 * 5, "a product and an addition for every column"
