@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fuseflow.ir.dataflow import DataflowGraph, DataflowProgram
 from fuseflow.ir.einsum import EinsumGraph, Output, Value
 from fuseflow.ir.hardware import HardwareConfig
-from fuseflow.ir.report import KernelStats, NodeStats, SimulationReport
+from fuseflow.ir.report import KernelStats, MemoryStats, NodeStats, SimulationReport
 from fuseflow.report.tables import Table, render
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def _report_tables(report: SimulationReport, *, whole: bool) -> list[Table]:
         Table("totals", (*_COUNT_TITLES, "kernels"), (total,), right),
         Table("kernels", ("kernel", *_COUNT_TITLES), kernels, right, bars=bars),
         _time_table(report),
+        *_memory_tables(report),
         _list_table("result", _results(report)),
         *nodes,
         _value_table("outputs", report.outputs),
@@ -165,7 +166,7 @@ def _machine_table(machine: HardwareConfig) -> Table:
 
 
 def _time_table(report: SimulationReport) -> Table:
-    """What bounds each kernel: its critical resource, and how well memory was used."""
+    """What bounds each kernel: its critical resource, and how much it does per cycle."""
     columns = (
         "kernel",
         "critical resource",
@@ -173,20 +174,41 @@ def _time_table(report: SimulationReport) -> Table:
         "FLOPs/cycle",
         "bytes/cycle",
         "FLOPs/byte",
-        "row hits",
     )
     rows = tuple(_time_row(kernel) for kernel in report.kernels)
-    bars = frozenset({"share", "row hits"})
-    return Table("bounds", columns, rows, frozenset(columns[2:]), bars=bars)
+    return Table("bounds", columns, rows, frozenset(columns[2:]), bars=frozenset({"share"}))
 
 
 def _time_row(kernel: KernelStats) -> tuple[str, ...]:
-    critical, memory = kernel.critical, kernel.memory
+    critical = kernel.critical
     name = f"{critical.kind} {critical.name}" if critical else ""
     share = f"{critical.busy / kernel.cycles:.0%}" if critical and kernel.cycles else ""
-    hits = f"{memory.row_hit_rate:.0%}" if memory and memory.model == "hbm2" else ""
     rates = (kernel.flops_per_cycle, kernel.bytes_per_cycle, kernel.flops_per_byte)
-    return (kernel.name, name, share, *(f"{rate:.3g}" for rate in rates), hits)
+    return (kernel.name, name, share, *(f"{rate:.3g}" for rate in rates))
+
+
+def _memory_tables(report: SimulationReport) -> list[Table]:
+    """How well memory was used by kernel; no table if it is ideal."""
+    columns = (
+        "kernel",
+        "requests",
+        "bytes moved/cycle",
+        "of peak",
+        "row hits",
+        "mean latency",
+        "p99",
+    )
+    used = [(kernel.name, kernel.memory) for kernel in report.kernels if kernel.memory is not None]
+    rows = tuple(_memory_row(name, memory) for name, memory in used)
+    bars = frozenset({"of peak", "row hits"})
+    return [Table("memory", columns, rows, frozenset(columns[1:]), bars=bars)] if rows else []
+
+
+def _memory_row(kernel: str, memory: MemoryStats) -> tuple[str, ...]:
+    hits = f"{memory.row_hit_rate:.0%}" if memory.model == "hbm2" else ""
+    latencies = (f"{memory.latency_mean:.1f}", f"{memory.latency_p99:,}")
+    rates = (f"{memory.bytes_per_cycle:.3g}", f"{memory.share_of_peak:.1%}")
+    return (kernel, f"{memory.reads + memory.writes:,}", *rates, hits, *latencies)
 
 
 _WAITS = ("for tokens", "for room", "for memory")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from fuseflow.ir.report import (
     CheckResult,
     Deadlock,
     KernelStats,
+    MemoryStats,
     NodeStats,
     SimulationReport,
     Totals,
@@ -80,6 +82,21 @@ def test_a_report_is_shown_with_totals_and_verdict(call: Call, report_file: Path
     assert "check FAILED: largest error absolute 0.5, relative 0.25" in text
     assert "output Z: 1 of 6 elements differ" in text
     assert "4 mul T" in text
+
+
+def test_a_report_shows_how_well_memory_was_used(call: Call, tmp_path: Path) -> None:
+    dram = MemoryStats("hbm2", 90, 10, 6400, 16, 75, 15, 10, peak_bytes_per_cycle=256.0)
+    dram = replace(dram, last_response=100, answers=100, latency_total=3550, latency_p99=127)
+    kernels = [KernelStats("k0", 5000, 40, 2, 8, 16), KernelStats("k1", 9, 4, 2, 8, 16)]
+    for memory, shows in ((dram, True), (None, False)):
+        kernels[1] = replace(kernels[1], memory=memory)
+        write_artifact(
+            Artifact(SimulationReport("m", HardwareConfig(), kernels)), tmp_path / "r.pb"
+        )
+        rows = [line.split() for line in shown(call, tmp_path / "r.pb").splitlines()]
+        used = ["k1", "100", "64", "25.0%", "75%", "35.5", "127"]
+        assert (used in rows) is shows
+        assert (["memory"] in rows) is shows
 
 
 def test_an_incomplete_report_says_so(call: Call, tmp_path: Path) -> None:
