@@ -14,8 +14,10 @@ import pickle
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, Any, NoReturn, TypeVar
 
 from fuseflow.errors import Location, ModelError
@@ -51,9 +53,10 @@ def run_isolated(
         if child == 0:
             _serve(work, channel)
         try:
-            for name in preload:
-                importlib.import_module(name)
-            _, status = os.waitpid(child, 0)
+            with _ended_by_exception():
+                for name in preload:
+                    importlib.import_module(name)
+                _, status = os.waitpid(child, 0)
         except BaseException:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
@@ -66,6 +69,23 @@ def run_isolated(
     if error is not None:
         raise error
     return result  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _ended_by_exception() -> Iterator[None]:
+    """Let SIGTERM raise SystemExit, so that whoever ends the command ends the child as well."""
+
+    def leave(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _serve(work: Callable[[Stage], Any], channel: IO[bytes]) -> NoReturn:

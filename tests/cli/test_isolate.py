@@ -122,6 +122,12 @@ def test_an_end_without_a_result_names_signal_and_stage(work: str, how: str) -> 
     assert f"I024 crashed: model.py: the process was ended {how} while thinking" in said
 
 
+def test_whoever_ends_the_command_ends_its_child() -> None:
+    """The child holds the streams of the command, so a child that is left would be waited for."""
+    said = isolated("import time; time.sleep(1); os.kill(os.getppid(), 15); time.sleep(600)")
+    assert said.startswith("SystemExit 143")
+
+
 def test_an_exception_that_cannot_be_sent_is_described() -> None:
     said = isolated("raise type('Odd', (Exception,), {})('strange')")
     assert said.startswith("RuntimeError Odd: strange")

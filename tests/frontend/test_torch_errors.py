@@ -193,3 +193,33 @@ def test_format_that_does_not_fit_names_the_tensor(text: str) -> None:
         with_formats(w=text)
     assert caught.value.rule == "I021 bad-format"
     assert caught.value.findings[0].where.field == "w"
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_other_widths_are_computed_with_as_float32(dtype: torch.dtype) -> None:
+    module = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).to(dtype)
+    graph = imported(module, draw(3, 4).to(dtype))
+    is_narrow = dtype != torch.float64
+    assert any("are read as float32, as are inputs" in note for note in graph.notes) == is_narrow
+    assert next(module.parameters()).dtype == dtype
+
+
+def test_a_model_without_weights_says_how_to_get_some() -> None:
+    with torch.device("meta"):
+        module = nn.Linear(4, 4)
+    with pytest.raises(ModelError, match="give it weights") as caught:
+        imported(module, draw(3, 4))
+    assert caught.value.rule == "I006 eager-failed"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_quantised_model_is_refused_with_the_float_model_as_the_fix() -> None:
+    kinds = {nn.Linear}
+    module = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 4)), kinds)
+    with pytest.raises(ModelError, match="before it was quantised"):
+        imported(module, draw(3, 4))
+
+
+def test_a_compiled_module_is_imported_as_what_was_compiled() -> None:
+    graph = imported(torch.compile(nn.Linear(4, 4)), draw(3, 4))
+    assert {"weight", "bias"} <= graph.values.keys()

@@ -70,6 +70,8 @@ def frozen_copy(module: nn.Module) -> nn.Module:
     """
     import torch
 
+    # What torch.compile returns holds the module, and would compile it when it is run.
+    module = getattr(module, "_orig_mod", module)
     memo: dict[int, Any] = {}
     for part in module.modules():
         for tensor in (*part._parameters.values(), *part._buffers.values(), *vars(part).values()):
@@ -99,9 +101,9 @@ def run_eager(
             results = tree_leaves(module(*args, **kwargs))
     except Exception as error:
         message = f"the model does not run on its inputs: {type(error).__name__}: "
-        raise ModelError(
-            "I006 eager-failed", message + first_line(error), where=_user_place(error)
-        ) from error
+        message += first_line(error)
+        fix = "give it weights: model.to_empty(device='cpu')" if "device meta" in message else None
+        raise ModelError("I006 eager-failed", message, where=_user_place(error), fix=fix) from error
     tensors = [each for each in results if isinstance(each, torch.Tensor)]
     return [to_array(each).astype(np.float32) for each in tensors]
 
@@ -198,6 +200,8 @@ def _export_error(error: Exception) -> ModelError:
         place is not None and "sparse" in linecache.getline(*place)
     )
     fix = "build sparse tensors outside of forward, as inputs or buffers" if in_forward else None
+    if "quantized" in message:
+        fix = "import the model as it was before it was quantised, in float32"
     return ModelError("I004 export-failed", message, where=where, fix=fix)
 
 

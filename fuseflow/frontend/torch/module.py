@@ -27,6 +27,7 @@ from fuseflow.frontend.torch.export import (
 from fuseflow.frontend.torch.graph import read_program
 from fuseflow.frontend.torch.inputs import ModuleInputs
 from fuseflow.frontend.torch.large import large_tensors
+from fuseflow.frontend.torch.precision import widen, widened
 from fuseflow.ir.einsum import EinsumGraph
 
 if TYPE_CHECKING:
@@ -65,9 +66,13 @@ def import_torch(
         ModelError: if torch cannot export the module (I003, I004) or run it (I006), the export
             cannot be expressed (I001 to I021), or operands do not fit (I204 to I206).
     """
+    from torch.utils._pytree import tree_map
+
     options = options or ImportOptions()
     frozen = frozen_copy(module)
-    inputs = ModuleInputs.of(frozen, args, kwargs or {}, input_names).bound(options)
+    remarks = widen(frozen)
+    args, kwargs = tree_map(widened, (tuple(args), dict(kwargs or {})))
+    inputs = ModuleInputs.of(frozen, args, kwargs, input_names).bound(options)
     positional, keywords = inputs.arguments()
     layouts, large = sparse_layouts(frozen), large_tensors(frozen)
     references = run_eager(frozen, positional, keywords) if options.reference else []
@@ -81,6 +86,7 @@ def import_torch(
     graph = read_program(
         program, name, inputs.records, layouts, references, large=large, partial=options.partial
     )
+    graph.notes += remarks
     return lower_to_einsums(graph, options, formats)
 
 
