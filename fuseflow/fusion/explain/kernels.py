@@ -30,10 +30,10 @@ def explain(fused: Fused) -> Iterator[str]:
     short = short_names(fused.state.graph.values)
     total = len({name for planned in fused.plans for name in planned.kernel.einsums})
     yield f"{fused.program.name}: {total} operations in {len(fused.plans)} kernels"
-    if any(cut != name for name, cut in short.items()):
-        yield "names are cut to a suffix that no other name has; a schedule wants them whole"
     if fused.state.search is not None:
         yield from describe_search(fused.state.search)
+    if any(cut != name for name, cut in short.items()):
+        yield "names are cut to a suffix that no other name has; a schedule wants them whole"
     barriers = fused.state.decisions.barriers if fused.state.decisions is not None else {}
     for planned in fused.plans:
         yield ""
