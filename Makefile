@@ -14,7 +14,7 @@ NATIVE  := $(wildcard proto/fuseflow/v1/*.proto) \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check venv build proto schema format format-check lint types layers unit slow \
-        fuzz onnx-backend bench figures size dist clean
+        fuzz onnx-backend debug-test bench figures size dist clean
 
 help: ## print this list
 	@echo 'usage: make TARGET'
@@ -73,6 +73,22 @@ fuzz: build ## look for graphs that are compiled wrongly, for FUZZ_MINUTES (defa
 
 onnx-backend: build ## count the node tests of onnx that are imported and evaluated right
 	@$(BIN)/python -W ignore -m tests.frontend.onnx.backend
+
+# Compiled with checks into a folder of its own; Python itself is not, so the checks come first.
+SANITIZE ?= address,undefined
+CHECKED  := build/sanitize-$(SANITIZE)
+comma    := ,
+RUNTIMES := $(subst address,asan,$(subst undefined,ubsan,$(subst thread,tsan,$(SANITIZE))))
+RUNTIME   = $(foreach part,$(subst $(comma), ,$(RUNTIMES)),$(shell cc -print-file-name=lib$(part).so))
+
+debug-test: build ## run the tests of the simulator with every access checked: SANITIZE=thread for races
+	@FUSEFLOW_DEBUG=1 FUSEFLOW_SANITIZE=$(SANITIZE) $(BIN)/python setup.py --quiet build \
+	    --build-base $(CHECKED) --build-lib $(CHECKED)/lib build_ext --parallel 2
+	@LD_PRELOAD='$(RUNTIME) $(shell cc -print-file-name=libstdc++.so)' \
+	    ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=$(CHECKED)/lib $(BIN)/python -P -m pytest --no-header --capture=sys \
+	    -o 'pythonpath=$(CHECKED)/lib .' -p no:cacheprovider \
+	    -W error::pytest.PytestUnraisableExceptionWarning \
+	    $(or $(DEBUG_TESTS),tests/sim/engine tests/sim/memory tests/sim/test_golden_primitives.py)
 
 bench: build ## print how fast the fusion stage and the simulator are on this machine
 	@$(BIN)/python -m tools.bench_fuse

@@ -1,7 +1,8 @@
 """Build steps that pyproject.toml cannot express: Cython extensions and protobuf code.
 
 Metadata, dependencies and tool settings are in pyproject.toml. Set ``FUSEFLOW_DEBUG=1`` to compile
-the extensions with bounds and overflow checks.
+the extensions with bounds and overflow checks, and ``FUSEFLOW_SANITIZE`` to what the C compiler is to
+watch as well, such as ``address,undefined`` or ``thread``.
 """
 
 import json
@@ -21,6 +22,7 @@ PROTO_PACKAGE = Path("fuseflow/v1")
 GENERATED_INIT = '"""Generated from proto/fuseflow/v1 by the build; not to be edited."""\n'
 
 DEBUG = os.environ.get("FUSEFLOW_DEBUG", "") not in ("", "0")
+SANITIZE = os.environ.get("FUSEFLOW_SANITIZE", "")
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": DEBUG,
@@ -30,14 +32,23 @@ DIRECTIVES = {
     "overflowcheck": DEBUG,
 }
 # No -ffast-math, no fused operations, no -march=native: every build computes the same bits.
-COMPILE_ARGS = [*(["-O1", "-g"] if DEBUG else ["-O3"]), "-ffp-contract=off"]
+COMPILE_ARGS = [*(["-O1", "-g1"] if DEBUG or SANITIZE else ["-O3"]), "-ffp-contract=off"]
+LINK_ARGS: list[str] = []
+if SANITIZE:
+    # Copying no bytes from nowhere is harmless.
+    COMPILE_ARGS += [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all"]
+    COMPILE_ARGS += ["-fno-sanitize=nonnull-attribute"]
+    LINK_ARGS += [f"-fsanitize={SANITIZE}"]
 
 
 def find_extensions() -> list[Extension]:
     """Every ``.pyx`` in the package, in a stable order; its path is its module name."""
     return [
         Extension(
-            ".".join(source.with_suffix("").parts), [str(source)], extra_compile_args=COMPILE_ARGS
+            ".".join(source.with_suffix("").parts),
+            [str(source)],
+            extra_compile_args=COMPILE_ARGS,
+            extra_link_args=LINK_ARGS,
         )
         for source in sorted(Path("fuseflow").rglob("*.pyx"))
     ]
@@ -47,12 +58,12 @@ class BuildExtensions(build_ext):
     """Translate with the directives above; start afresh when they differ from the last build's."""
 
     def run(self) -> None:
-        record = Path("build/directives.json")
+        record = self._folder() / "directives.json"
         wanted = json.dumps([DIRECTIVES, COMPILE_ARGS])
         if not record.exists() or record.read_text() != wanted:
             self.force = True
         super().run()
-        record.parent.mkdir(exist_ok=True)
+        record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(wanted)
 
     def build_extension(self, ext: Extension) -> None:
@@ -60,13 +71,17 @@ class BuildExtensions(build_ext):
 
         (translated,) = cythonize(
             [ext],
-            build_dir="build/cython",
+            build_dir=str(self._folder() / "cython"),
             compiler_directives=DIRECTIVES,
             force=self.force,
             quiet=True,
         )
         ext.sources = translated.sources
         super().build_extension(ext)
+
+    def _folder(self) -> Path:
+        """Where this kind of build keeps its files: what is built in place has one folder."""
+        return Path("build") if self.inplace else Path(self.build_temp).parent
 
 
 class BuildProto(Command):

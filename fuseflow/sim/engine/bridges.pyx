@@ -9,7 +9,7 @@ from fuseflow.sim.engine.parts cimport Bridge, Crew, Part
 from fuseflow.sim.engine.pool cimport Block, Pool, block_drop, pool_take
 from fuseflow.sim.engine.ring cimport (
     CTL_VALUE, INTS, NO_MORE, NUMBERS, RANGE, WHOLE, Bundle, Chan, Entry, Mark, block_space,
-    grow_removals, is_held, new_entry,
+    grow_removals, is_held, new_entry, word_space,
 )
 
 cdef enum:
@@ -51,7 +51,7 @@ cdef void _own_entry(Chan* c, Entry* e) noexcept nogil:
         stamps += e.marks.values + 1 + e.marks.lists
         _own_marks(c, e)
     if e.explicit:
-        place = <int64_t*> block_space(c, stamps * sizeof(int64_t))
+        place = <int64_t*> word_space(c, stamps * sizeof(int64_t))
         memcpy(place, e.stamps, stamps * sizeof(int64_t))
         e.stamps = place
         e.stamp_block = _refer(c)
@@ -71,7 +71,7 @@ cdef Block* _refer(Chan* c) noexcept nogil:
 
 cdef void _own_marks(Chan* c, Entry* e) noexcept nogil:
     cdef int64_t size = (e.marks.lists + 1) * sizeof(Mark)
-    cdef Bundle* head = <Bundle*> block_space(c, sizeof(Bundle) + size)
+    cdef Bundle* head = <Bundle*> word_space(c, sizeof(Bundle) + size)
     if e.more == WHOLE:
         head[0] = (<Bundle*> e.marks - 1)[0]
     memcpy(head + 1, e.marks, size)
@@ -99,7 +99,7 @@ cdef void _own_payload(Chan* c, Entry* e) noexcept nogil:
         e.step = c.width if e.step else 0
         behind = place + numbers * width
     elif e.kind == INTS:
-        place = <char*> block_space(c, values * sizeof(int64_t) + holes)
+        place = <char*> word_space(c, values * sizeof(int64_t) + holes)
         memcpy(place, e.data.ints, values * sizeof(int64_t))
         e.data.ints = <int64_t*> place
         behind = place + values * sizeof(int64_t)
@@ -113,7 +113,7 @@ cdef void _own_payload(Chan* c, Entry* e) noexcept nogil:
 cdef void _own_lists(Chan* c, Entry* e) noexcept nogil:
     """Copy the payloads of the lists of a bundle, one after the other; their values are scalars."""
     cdef Span span
-    cdef void* room = block_space(c, _values_of(e) * sizeof(int64_t))
+    cdef void* room = word_space(c, _values_of(e) * sizeof(int64_t))
     span.lists = 1 + e.marks.lists
     span.n = e.n
     span.marks = e.marks

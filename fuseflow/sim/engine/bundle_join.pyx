@@ -14,7 +14,7 @@ from fuseflow.sim.engine.bundles cimport (
     sent_span, span_of,
 )
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, NUMBERS, RUN_LIMIT, Chan, Entry, block_space, head_entry,
+    ABSENT, NUMBERS, RUN_LIMIT, Chan, Entry, head_entry, word_space,
 )
 from fuseflow.sim.engine.runs cimport Times, pack_times, time_of
 from fuseflow.sim.engine.states cimport MAX_ARITY, JoinState
@@ -211,7 +211,7 @@ cdef void _send(Unit* u, JoinState* s, Span* spans) noexcept nogil:
     close_marks(span.marks, &span)
     _set_times(u, s, &span, owner)
     if u.outputs[0] is not NULL:
-        ints = <int64_t*> block_space(u.outputs[0], s.count * sizeof(int64_t))
+        ints = <int64_t*> word_space(u.outputs[0], s.count * sizeof(int64_t))
         memcpy(ints, s.batch_crd, s.count * sizeof(int64_t))
         send_span_ints(u.outputs[0], ints, NULL, u.outputs[0].current, &span)
     for j in range(s.arity):
@@ -233,7 +233,7 @@ cdef void _set_times(Unit* u, JoinState* s, Span* span, Chan* owner) noexcept no
     span.t.block = NULL
     pack_times(&span.t, n)
     if span.t.explicit:
-        span.t.stamps = <int64_t*> block_space(owner, n * sizeof(int64_t))
+        span.t.stamps = <int64_t*> word_space(owner, n * sizeof(int64_t))
         span.t.block = owner.current
         memcpy(span.t.stamps, s.batch_time, n * sizeof(int64_t))
 
@@ -253,7 +253,7 @@ cdef void _send_payload(JoinState* s, Chan* c, Entry* source, Span* lists, const
         e.step = 0
         sent_span(c, e, span, NULL)
         return
-    ints = <int64_t*> block_space(c, n * (sizeof(int64_t) + 1))
+    ints = <int64_t*> word_space(c, n * (sizeof(int64_t) + 1))
     numbers = <float*> ints
     missing = <uint8_t*> (ints + n)
     if source.kind == NUMBERS:

@@ -12,8 +12,8 @@ from fuseflow.sim.engine.bundles cimport (
 )
 from fuseflow.sim.engine.ring cimport (
     ABSENT, CTL_DONE, CTL_STOP, INTS, RANGE, Chan, Entry, Mark, Payload, absent_at_head,
-    behind_head, block_space, head_entry, head_int, head_stamp, payload_of, remove_ctl,
-    remove_values, values_left,
+    behind_head, head_entry, head_int, head_stamp, payload_of, remove_ctl, remove_values,
+    values_left, word_space,
 )
 from fuseflow.sim.engine.runs cimport affine_times
 from fuseflow.sim.engine.states cimport DENSE, COMPRESSED, LocateState, ScanState
@@ -85,7 +85,7 @@ cdef void _be_explicit(Span* span, Chan* owner, int64_t n, int64_t ii) noexcept 
     cdef int64_t first = span.t.first
     if span.t.explicit:
         return
-    span.t.stamps = <int64_t*> block_space(owner, (BUNDLE_TOKENS + STRIDE) * sizeof(int64_t))
+    span.t.stamps = <int64_t*> word_space(owner, (BUNDLE_TOKENS + STRIDE) * sizeof(int64_t))
     span.t.block = owner.current
     span.t.explicit = True
     span.t.strict = ii >= 1
@@ -176,7 +176,7 @@ cdef void _send_coordinates(ScanState* s, Chan* c, Span* span, bint joined) noex
             fibers[k].ints = <int64_t*> s.coordinates + s.places[k]
         send_lists(c, INTS, fibers, 0, c.current, span)
     else:
-        place = <int64_t*> block_space(c, (span.values + STRIDE) * sizeof(int64_t))
+        place = <int64_t*> word_space(c, (span.values + STRIDE) * sizeof(int64_t))
         for k in range(span.lists):
             n = list_length(span, k)
             _copy_list(place + done, s.coordinates + s.places[k], n, s.stored - s.places[k])
@@ -214,7 +214,7 @@ cdef void _send_positions(ScanState* s, Chan* c, Span* span, bint joined) noexce
             fibers[k].base = s.places[k]
         send_lists(c, RANGE, fibers, 1, c.current, span)
     else:
-        place = <int64_t*> block_space(c, (span.values + STRIDE) * sizeof(int64_t))
+        place = <int64_t*> word_space(c, (span.values + STRIDE) * sizeof(int64_t))
         for k in range(span.lists):
             n = list_length(span, k)
             fill_range(place + done, s.places[k], 1, n)
@@ -266,7 +266,7 @@ cdef void _send_located(LocateState* s, Chan* c, Entry* e, Span* span) noexcept 
             ranges[k].base = s.origins[k] + payload_of(e, k, 0).base * stride
         send_lists(c, RANGE, ranges, e.step * stride, c.current, span)
         return
-    place = <int64_t*> block_space(c, span.values * sizeof(int64_t))
+    place = <int64_t*> word_space(c, span.values * sizeof(int64_t))
     for k in range(span.lists):
         n = list_length(span, k)
         p = payload_of(e, k, done)

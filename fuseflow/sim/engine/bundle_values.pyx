@@ -15,7 +15,7 @@ from fuseflow.sim.engine.bundles cimport (
 from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
     ABSENT, INTS, NUMBERS, RANGE, Chan, Entry, Payload, block_space, entry_int, head_entry,
-    head_int, head_number, head_stamp, payload_of,
+    head_int, head_number, head_stamp, payload_of, word_space,
 )
 from fuseflow.sim.engine.runs cimport later_all
 from fuseflow.sim.engine.states cimport AluState, ArrayState
@@ -258,7 +258,7 @@ cdef bint bundle_repeat(Unit* u, bint lookahead) noexcept nogil:
 
 cdef void _send_copies(Chan* c, const Payload* elements, Span* span) noexcept nogil:
     """Send each element as often as its list is long."""
-    cdef int64_t* place = <int64_t*> block_space(c, (span.values + STRIDE) * sizeof(int64_t))
+    cdef int64_t* place = <int64_t*> word_space(c, (span.values + STRIDE) * sizeof(int64_t))
     cdef int64_t n, done = 0
     cdef int32_t k
     for k in range(span.lists):

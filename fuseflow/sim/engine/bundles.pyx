@@ -6,9 +6,9 @@ from libc.string cimport memcpy
 
 from fuseflow.sim.engine.pool cimport Block
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, CTL_STOP, CTL_VALUE, INTS, NO_MORE, NUMBERS, WHOLE, Bundle, Chan, Entry,
-    Mark, Payload, block_space, check_stop, check_value, entry_stamp, head_entry, is_held, new_entry,
-    next_list, payload_of, record_run, record_token, remove_entry, skip_lists,
+    ABSENT, CTL_STOP, CTL_VALUE, INTS, NO_MORE, NUMBERS, WHOLE, Bundle, Chan, Entry, Mark, Payload,
+    check_stop, check_value, entry_stamp, head_entry, is_held, new_entry, next_list, payload_of,
+    record_run, record_token, remove_entry, skip_lists, word_space,
 )
 from fuseflow.sim.engine.runs cimport Times, arrivals, fire_all, set_stamps, time_of
 from fuseflow.sim.engine.unit cimport Unit
@@ -96,7 +96,7 @@ cdef int64_t start_of_array(Span* s, int64_t at, int64_t n, int64_t cost) noexce
 
 cdef Mark* new_marks(Chan* c, int32_t lists) noexcept nogil:
     """Return room in a block of c for the marks of so many lists."""
-    return <Mark*> (<Bundle*> block_space(
+    return <Mark*> (<Bundle*> word_space(
         c, sizeof(Bundle) + lists * sizeof(Mark)) + 1)
 
 
@@ -251,7 +251,7 @@ cdef void send_span_numbers(Chan* c, const float* numbers, int64_t step, const u
 
 cdef Payload* new_payloads(Chan* c, int64_t lists, int64_t more) noexcept nogil:
     """Return room in a block of c for the payloads of some lists, and for so many bytes behind."""
-    return <Payload*> block_space(c, lists * sizeof(Payload) + more)
+    return <Payload*> word_space(c, lists * sizeof(Payload) + more)
 
 
 cdef void send_lists(Chan* c, uint8_t kind, const Payload* payloads, int64_t step, Block* block,

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_CRD
-from fuseflow.sim.engine.ring cimport RUN_LIMIT, Chan, block_space, put_ctl
+from fuseflow.sim.engine.ring cimport RUN_LIMIT, Chan, block_space, put_ctl, word_space
 from fuseflow.sim.engine.runs cimport Times, send_ints, send_numbers, send_range
 from fuseflow.sim.engine.strip cimport Strip, strip_clear, strip_sort
 from fuseflow.sim.engine.unit cimport Unit, fault, tick
@@ -87,7 +87,7 @@ cdef void _send_keys(Unit* u, SpaccState* s, int64_t at, int64_t end) noexcept n
         part = _portion(s, val if val is not NULL else crd, end - at)
         t = _moment(u)
         if crd is not NULL:
-            keys = <int64_t*> block_space(crd, part * sizeof(int64_t))
+            keys = <int64_t*> word_space(crd, part * sizeof(int64_t))
             memcpy(keys, s.strip.keys + at, part * sizeof(int64_t))
             send_ints(crd, keys, crd.current, part, &t)
         if val is not NULL:

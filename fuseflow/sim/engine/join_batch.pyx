@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
 from fuseflow.sim.engine.ring cimport (
-    NUMBERS, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry, is_missing,
+    NUMBERS, RUN_LIMIT, Chan, Entry, block_space, entry_int, head_entry, is_missing, word_space,
 )
 from fuseflow.sim.engine.runs cimport Times, forward, send_ints, send_missing, send_numbers
 from fuseflow.sim.engine.states cimport JoinState
@@ -21,7 +21,7 @@ cdef void send_batch(Unit* u, JoinState* s, int64_t n) noexcept nogil:
         first += 1
     _pack_times(u, s, n, u.outputs[first], &t)
     if u.outputs[0] is not NULL:
-        ints = <int64_t*> block_space(u.outputs[0], n * sizeof(int64_t))
+        ints = <int64_t*> word_space(u.outputs[0], n * sizeof(int64_t))
         memcpy(ints, s.batch_crd, n * sizeof(int64_t))
         send_ints(u.outputs[0], ints, u.outputs[0].current, n, &t)
     for j in range(s.arity):
@@ -47,7 +47,7 @@ cdef void _pack_times(Unit* u, JoinState* s, int64_t n, Chan* c, Times* t) noexc
             t.strict = u.ii >= 1
             t.slope = 0
             t.first = 0
-            t.stamps = <int64_t*> block_space(c, n * sizeof(int64_t))
+            t.stamps = <int64_t*> word_space(c, n * sizeof(int64_t))
             t.block = c.current
             memcpy(t.stamps, s.batch_time, n * sizeof(int64_t))
             return
@@ -87,7 +87,7 @@ cdef void _send_present(Entry* e, int32_t pos, Chan* c, const int32_t* at, int64
     elif e.kind == NUMBERS:
         _send_numbers_at(e, pos, c, at, n, t)
     else:
-        ints = <int64_t*> block_space(c, n * sizeof(int64_t))
+        ints = <int64_t*> word_space(c, n * sizeof(int64_t))
         for i in range(n):
             ints[i] = entry_int(e, pos + at[i])
         send_ints(c, ints, c.current, n, t)

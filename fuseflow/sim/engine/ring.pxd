@@ -150,6 +150,7 @@ cdef void put_int(Chan* c, int64_t value, int64_t stamp) noexcept nogil
 cdef void put_number(Chan* c, const float* value, int64_t stamp) noexcept nogil
 cdef void put_missing(Chan* c, int64_t stamp) noexcept nogil
 cdef void* block_space(Chan* c, int64_t size) noexcept nogil
+cdef void* word_space(Chan* c, int64_t size) noexcept nogil
 cdef void record_removal(Chan* c, int64_t clock) noexcept nogil
 cdef void record_run(Chan* c, Entry* e) noexcept nogil
 cdef void next_list(Chan* c, Entry* e) noexcept nogil

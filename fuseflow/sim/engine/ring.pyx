@@ -45,6 +45,7 @@ cdef void* block_space(Chan* c, int64_t size) noexcept nogil:
     The caller adds a reference to `c.current` for each entry that uses the bytes. What was
     returned by the call before stays valid without one.
     """
+    size = (size + 3) & ~3  # what follows may be numbers
     if c.current is NULL or c.used + size > c.pool.block_bytes:
         if c.previous is not NULL:
             block_drop(c.pool, c.previous)
@@ -53,6 +54,15 @@ cdef void* block_space(Chan* c, int64_t size) noexcept nogil:
         c.used = 0
     c.used += size
     return block_data(c.current) + c.used - size
+
+
+cdef void* word_space(Chan* c, int64_t size) noexcept nogil:
+    """Return `size` contiguous bytes like `block_space`, where integers and structs may lie.
+
+    Numbers take four bytes each, and lie side by side to go on as one run.
+    """
+    c.used = (c.used + 7) & ~7
+    return block_space(c, size)
 
 
 cdef Entry* _value_entry(Chan* c, int64_t stamp) noexcept nogil:

@@ -9,9 +9,8 @@ from fuseflow.sim.engine.levels cimport (
 )
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_CRD
 from fuseflow.sim.engine.ring cimport (
-    CTL_STOP, RANGE, RUN_LIMIT, Chan, Entry, absent_at_head, block_space, entry_int, head_entry,
-    head_int,
-    put_ctl, remove_values, stop_at_head, values_left,
+    CTL_STOP, RANGE, RUN_LIMIT, Chan, Entry, absent_at_head, entry_int, head_entry, head_int,
+    put_ctl, remove_values, stop_at_head, values_left, word_space,
 )
 from fuseflow.sim.engine.runs cimport (
     Times, arrivals, fire, forward, later, send_ints, send_missing, send_range,
@@ -169,7 +168,7 @@ cdef bint _send_locations(Unit* u, LocateState* s, int64_t n, Times* t) noexcept
             return fault(u, FAULT_OUT_OF_RANGE_CRD, source[i], s.size)
     if u.outputs[1] is NULL:
         return True
-    place = <int64_t*> block_space(u.outputs[1], n * sizeof(int64_t))
+    place = <int64_t*> word_space(u.outputs[1], n * sizeof(int64_t))
     for i in range(n):
         place[i] = origin + source[i] * s.stride
     send_ints(u.outputs[1], place, u.outputs[1].current, n, t)

@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from fuseflow.sim.engine.ring cimport (
-    AFFINE, NUMBERS, RUN_LIMIT, Chan, Entry, block_space, open_entry, record_run,
+    AFFINE, NUMBERS, RUN_LIMIT, Chan, Entry, open_entry, record_run, word_space,
 )
 from fuseflow.sim.engine.unit cimport Unit
 
@@ -25,7 +25,7 @@ cdef void _use_new_array(Unit* u, Times* t, int64_t* n) noexcept nogil:
     c = _first_output(u)
     if n[0] > RUN_LIMIT:
         n[0] = RUN_LIMIT
-    t.stamps = <int64_t*> block_space(c, n[0] * sizeof(int64_t))
+    t.stamps = <int64_t*> word_space(c, n[0] * sizeof(int64_t))
     t.block = c.current
     t.explicit = True
     t.private = True
