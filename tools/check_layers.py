@@ -54,6 +54,7 @@ LAYERS = {
     # define one import torch at their top, and are themselves imported late.
     "models": Layer(3, NUMERIC | {"torch"}),
     "cli": Layer(4, frozenset({"numpy"}), deferred=frozenset({"rich", "yaml"})),
+    "__main__": Layer(5),
 }
 
 

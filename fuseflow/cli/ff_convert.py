@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -248,3 +249,7 @@ def _refuse_losses(context: Context, losses: Sequence[str]) -> None:
         raise InterchangeError.from_findings([Finding("X010", loss) for loss in losses])
     for loss in losses:
         context.console.note(loss)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

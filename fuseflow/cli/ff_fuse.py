@@ -164,3 +164,7 @@ def _list_orders(context: Context, fused: Fused) -> None:
 
 def _print(context: Context, lines: Iterable[str]) -> None:
     write_text(context.args.output, "".join(f"{line}\n" for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -124,3 +124,7 @@ def _report(console: Console, graph: EinsumGraph) -> None:
         console.note(note)
     if remarks[shown:]:
         console.note(f"{len(remarks) - shown} more notes (shown with -v)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

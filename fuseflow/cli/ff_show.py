@@ -124,3 +124,7 @@ def _einsums(root: Root) -> str:
         message = f"--einsum shows an EinsumGraph, this is a {type(root).__name__}"
         raise UsageError("U030 no-einsums", message, fix="show what ff-import wrote")
     return format_kernel(root)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -178,3 +178,7 @@ def _show(context: Context, study: Study, rows: Sequence[Row], folder: Path) -> 
     bad = [f"{row.name}: {row.status}: {row.reason}" for row in rows if not row.good]
     write_text("-", "\n".join([text + LEGEND, *bad, *[""] * bool(bad)]))
     context.console.detail(f"results.csv, results.json and all artifacts are in {folder}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
