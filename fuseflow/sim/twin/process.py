@@ -92,6 +92,7 @@ class Process:
         self.values: Floats | None = None
         self.finished = False
         self.waiting: Op | None = None
+        self._answer: Token = None  # of the last operation, if the rule has not got it
         self._limit = shared.limit
         self._memory = shared.memory
         self._client = client
@@ -142,28 +143,35 @@ class Process:
         """Build the error for a coordinate or reference that is not below its bound."""
         return faults.out_of_range(self.kernel, self.unit.name, what, value, bound)
 
-    def run(self, wake: Callable[[int], None]) -> None:
-        """Execute operations until one must wait; `wake` is told which units may go on now."""
-        answer: Token = None
+    def run(self, wake: Callable[[int], None], most: int) -> bool:
+        """Execute operations until one must wait; `wake` is told which units may go on now.
+
+        Returns whether it stopped for another reason: there were `most` operations.
+        """
+        answer, self._answer = self._answer, None
         if self.ahead is not None:
             self.ahead.advance(wake)
         if self.waiting is not None:
             if not self._is_ready(self.waiting):
-                return
+                return False
             answer = self._execute(self.waiting, wake)
         self.waiting = None
-        while not self.over_limit:
+        for _ in range(most):
+            if self.over_limit:
+                return False
             try:
                 op = self._rule.send(answer)
             except StopIteration:
                 self.finished = True
-                return
+                return False
             if self.ahead is not None:
                 self.ahead.advance(wake)
             if not self._is_ready(op):
                 self.waiting = op
-                return
+                return False
             answer = self._execute(op, wake)
+        self._answer = answer
+        return True
 
     def _is_ready(self, op: Op) -> bool:
         match op:

@@ -25,8 +25,8 @@ from fuseflow.sim.twin.rules import rule_of
 __all__ = ["run_twin"]
 
 WORD_BYTES = 4
-PATIENCE = 256
-"""Visits of units between two looks at what the caller wants."""
+PATIENCE = 1024
+"""Operations of a unit between two looks at what the caller wants."""
 
 
 def run_twin(
@@ -104,18 +104,19 @@ def _run_all(
             queued.add(index)
             heapq.heappush(ready, index)
 
-    visits = 0
+    latest = 0
     try:
         while ready:
-            if progress and visits % PATIENCE == 0:
-                reason = progress(max(process.clock for process in processes))
+            if progress:
+                reason = progress(latest)
                 if reason is not None:
                     return reason
-            visits += 1
             index = heapq.heappop(ready)
             queued.discard(index)
-            if not processes[index].finished:
-                processes[index].run(wake)
+            process = processes[index]
+            if not process.finished and process.run(wake, PATIENCE):
+                wake(index)
+            latest = max(latest, process.clock)
             for request in memory.serve() if memory and not ready else ():
                 wake(owners[request.client])
     except KeyboardInterrupt:

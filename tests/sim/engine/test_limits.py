@@ -212,6 +212,21 @@ def test_progress_is_told_and_may_stop_the_run() -> None:
     assert 0 < clocks[-1] <= result.elapsed
 
 
+def test_the_twin_looks_up_in_the_middle_of_a_unit() -> None:
+    """The first unit alone makes more tokens than it may between two looks."""
+    machine = spmm(20_000, 5, 1, 1)
+    calls = 0
+
+    def ask(_clock: int) -> str | None:
+        nonlocal calls
+        calls += 1
+        return "enough" if calls == 5 else None
+
+    result = run_twin(machine, progress=ask)
+    assert result.stopped == "enough"
+    assert sum(c.values for c in result.channels) < 20_000
+
+
 def broken(machine: Machine, rng: np.random.Generator) -> Machine:
     """The machine with one token of one source lost."""
     sources = [i for i, unit in enumerate(machine.units) if unit.kind is UnitKind.SOURCE]
