@@ -37,11 +37,12 @@ if TYPE_CHECKING:
     from fuseflow.ir.report import Deadlock, SimulationReport
     from fuseflow.wire import Artifact
 
-__all__ = ["ENGINES", "MEMORIES", "PROFILES", "main", "make_parser"]
+__all__ = ["ACCUMULATORS", "ENGINES", "MEMORIES", "PROFILES", "main", "make_parser"]
 
 ENGINES = ("engine", "twin")
 PROFILES = ("comal", "native")
 MEMORIES = ("ideal", "comal-hbm", "hbm2")
+ACCUMULATORS = ("f32", "f64")
 AUTO = "auto"
 
 DESCRIPTION = """Simulate a dataflow program, cycle by cycle, and report what it took.
@@ -119,6 +120,12 @@ def _add_machine_options(parser: Parser) -> None:
         metavar="TOKENS",
         help="capacity of the channels for which the program states none; auto: whole lists where "
         "paths meet again, so that nothing can deadlock",
+    )
+    parser.add_argument(
+        "--accumulate",
+        choices=ACCUMULATORS,
+        help="precision in which reductions and accumulators add up (default f32); f64 tells "
+        "rounding from wrong results",
     )
 
 
@@ -244,7 +251,8 @@ def _hardware(context: Context) -> HardwareConfig:
         timing = replace(timing, capacity=args.fifo_depth, auto_capacity=False)
     if args.memory is not None:
         memory = with_memory_option(memory, args.memory)
-    return replace(config, timing=timing, memory=memory)
+    accumulate = args.accumulate or config.accumulate
+    return replace(config, timing=timing, memory=memory, accumulate=accumulate)
 
 
 def _peak_memory() -> int:
@@ -292,3 +300,7 @@ def _failure(report: SimulationReport, *, checked: bool) -> FuseflowError | None
         return CheckFailedError("S022 no-reference", message, where=where, fix=fix)
     failures = [Finding("S023 wrong-result", line, where) for line in report.check.failures]
     return CheckFailedError.from_findings(failures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -130,7 +130,12 @@ class MemoryConfig:
 
 @dataclass(frozen=True, slots=True)
 class HardwareConfig:
-    """The whole machine, as resolved; it is echoed in every report."""
+    """The whole machine, as resolved; it is echoed in every report.
+
+    `accumulate` is the precision in which reductions and accumulators add up ("f32" or "f64");
+    what they send is float32 all the same.
+    """
 
     timing: TimingConfig = field(default_factory=TimingConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    accumulate: str = "f32"

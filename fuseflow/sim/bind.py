@@ -29,8 +29,11 @@ MAX_EXTENT = 1 << 32
 class Binder:
     """Binds the nodes of one kernel to the tensors that they name."""
 
-    def __init__(self, kernel: str, tensors: Mapping[str, Value], profile: Profile) -> None:
+    def __init__(
+        self, kernel: str, tensors: Mapping[str, Value], profile: Profile, *, wide: bool = False
+    ) -> None:
         self.kernel = kernel
+        self.wide = wide
         self.tensors = tensors
         self.profile = profile
 
@@ -132,13 +135,15 @@ def _alu(_binder: Binder, _node: Node, attrs: Any, tile: tuple[int, ...]) -> pm.
     return pm.AluParams(attrs.fn, attrs.fills, attrs.parameters, flops * points + folds, tile_op)
 
 
-def _reduce(_binder: Binder, _node: Node, attrs: Any, _tile: tuple[int, ...]) -> pm.ReduceParams:
+def _reduce(binder: Binder, _node: Node, attrs: Any, _tile: tuple[int, ...]) -> pm.ReduceParams:
     identity = REDUCTIONS[attrs.op].identity
     empty = identity if attrs.empty is None else attrs.empty
-    return pm.ReduceParams(attrs.op, identity, empty, attrs.fill, attrs.extent, attrs.tile_axis)
+    return pm.ReduceParams(
+        attrs.op, identity, empty, attrs.fill, attrs.extent, attrs.tile_axis, binder.wide
+    )
 
 
-def _spacc(_binder: Binder, _node: Node, attrs: Any, _tile: tuple[int, ...]) -> pm.SpaccParams:
+def _spacc(binder: Binder, _node: Node, attrs: Any, _tile: tuple[int, ...]) -> pm.SpaccParams:
     return pm.SpaccParams(
         attrs.op,
         REDUCTIONS[attrs.op].identity,
@@ -147,6 +152,7 @@ def _spacc(_binder: Binder, _node: Node, attrs: Any, _tile: tuple[int, ...]) -> 
         attrs.missing,
         attrs.fill,
         attrs.extent,
+        binder.wide,
     )
 
 

@@ -104,7 +104,8 @@ class _Builder:
         self.memory = hardware.memory
         self.addresses = addresses
         self.profile = check_hardware(hardware)
-        self.binder = Binder(graph.name, tensors, self.profile)
+        wide = hardware.accumulate == "f64"
+        self.binder = Binder(graph.name, tensors, self.profile, wide=wide)
         self.units: list[Unit] = []
         self.channels: list[Channel] = []
         self.index: dict[int, int] = {}

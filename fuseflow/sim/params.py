@@ -174,7 +174,7 @@ class ReduceParams:
 
     `empty` is the value of an empty list; `extent` the number of entries of a full list (None: no
     correction); an empty list is then all fill, whatever `empty`. `tile_axis` "cols" folds the
-    columns of a tile too; "" does not.
+    columns of a tile too; "" does not. `wide`: folds in float64, and rounds the result.
     """
 
     op: str
@@ -183,6 +183,7 @@ class ReduceParams:
     fill: Fill = 0.0
     extent: int | None = None
     tile_axis: str = ""
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,7 +192,7 @@ class SpaccParams:
 
     `full[i]` is the extent of the key on output port i if it is emitted densely, else 0; leaves
     that this creates are `missing` (with an extent: `init` corrected as in reduce). The first value
-    starts an entry.
+    starts an entry. `wide`: as in reduce.
     """
 
     op: str
@@ -201,6 +202,7 @@ class SpaccParams:
     missing: Fill = 0.0
     fill: Fill = 0.0
     extent: int | None = None
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

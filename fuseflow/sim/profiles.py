@@ -32,6 +32,7 @@ __all__ = [
 
 MEMORY_MODELS = ("ideal", "comal-hbm", "hbm2")
 POLICIES = ("frfcfs", "fcfs")
+ACCUMULATORS = ("f32", "f64")
 WORD_BYTES = 4
 LEAST = {
     "channels": 1,
@@ -114,6 +115,7 @@ def check_hardware(hardware: HardwareConfig) -> Profile:
     timing, memory = hardware.timing, hardware.memory.model
     require_known("U301 unknown-profile", "profile", timing.profile, PROFILES)
     require_known("U302 unknown-memory", "memory model", memory, MEMORY_MODELS)
+    require_known("U315 unknown-precision", "accumulator", hardware.accumulate, ACCUMULATORS)
     _check_memory(hardware.memory)
     if timing.capacity is not None:
         _check_figure("timing.capacity", timing.capacity, 1, MOST_BYTES)

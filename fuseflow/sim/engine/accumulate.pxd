@@ -30,6 +30,8 @@ cdef struct SpaccState:
     int64_t room
     int64_t* keys  # `order` per entry, outermost first
     float* values  # `width` per entry
+    bint is_wide
+    double* sums  # the same while they grow, if they are wide
     int64_t* uses  # values that went into an entry
     int32_t* order_of  # entries by ascending key
     int32_t* scratch  # of the sort

@@ -24,6 +24,7 @@ from fuseflow.sim.engine.unit cimport (
 from fuseflow.sim.engine.values cimport (
     REDUCE_EMIT, REDUCE_SEND, REDUCE_SHAPE, REDUCE_TAKE, fold, fold_missing, take_shape,
 )
+from fuseflow.sim.engine.wide cimport fold_missing_wide, fold_wide, narrow, widen
 
 
 cdef bint step_spacc(Unit* u) noexcept nogil:
@@ -220,6 +221,8 @@ cdef bint add_entry(Unit* u, SpaccState* s, const int64_t* keys,
     s.table[slot] = <int32_t> s.count + 1
     memcpy(s.keys + s.count * s.order, keys, s.order * sizeof(int64_t))
     memcpy(s.values + s.count * s.width, value, s.width * sizeof(float))
+    if s.is_wide:
+        widen(value, s.sums + s.count * s.width, s.width)
     s.uses[s.count] = 1
     s.recent = s.count
     s.count += 1
@@ -235,7 +238,7 @@ cdef int64_t add_known(SpaccState* s, const int64_t* keys, Entry* crd, int64_t a
     cdef int64_t i = 0, entry = s.recent + 1
     cdef int32_t last = s.order - 1
     cdef const int64_t* known
-    if s.in_strip or s.width > 1:
+    if s.in_strip or s.is_wide or s.width > 1:
         return 0
     while i < n and entry < s.count:
         known = s.keys + entry * s.order
@@ -251,7 +254,9 @@ cdef int64_t add_known(SpaccState* s, const int64_t* keys, Entry* crd, int64_t a
 
 cdef inline void _combine_entry(SpaccState* s, int64_t entry, const float* value) noexcept nogil:
     cdef float* place = s.values + entry * s.width
-    if s.width == 1:
+    if s.is_wide:
+        fold_wide(s.op, s.sums + entry * s.width, value, 0, 1, s.width)
+    elif s.width == 1:
         place[0] = combine(s.op, place[0], value[0])
     else:
         fold(s.op, place, value, s.width)
@@ -280,6 +285,10 @@ cdef bint _grow_entries(Unit* u, SpaccState* s) noexcept nogil:
     cdef int64_t entry, slot
     s.keys = <int64_t*> pool_resize(u.pool, s.keys, room * s.order * sizeof(int64_t))
     s.values = <float*> pool_resize(u.pool, s.values, room * s.width * sizeof(float))
+    if s.is_wide:
+        s.sums = <double*> pool_resize(u.pool, s.sums, room * s.width * sizeof(double))
+        if s.sums is NULL:
+            return False
     s.uses = <int64_t*> pool_resize(u.pool, s.uses, room * sizeof(int64_t))
     s.order_of = <int32_t*> pool_resize(u.pool, s.order_of, room * sizeof(int32_t))
     s.scratch = <int32_t*> pool_resize(u.pool, s.scratch, room * sizeof(int32_t))
@@ -437,6 +446,19 @@ cdef inline int64_t _key(SpaccState* s, int64_t place, int32_t port) noexcept no
     return s.keys[<int64_t> s.order_of[place] * s.order + port]
 
 
+cdef void _finish_entry(SpaccState* s, int64_t entry, int64_t absent) noexcept nogil:
+    """Fold what takes part in an entry but did not arrive, and round it if it is wide."""
+    cdef float* value = s.values + entry * s.width
+    cdef double* total
+    if s.is_wide:
+        total = s.sums + entry * s.width
+        if absent > 0:
+            fold_missing_wide(s.op, total, s.fill, s.width, absent)
+        narrow(total, value, s.width)
+    elif absent > 0:
+        fold_missing(s.op, value, s.fill, s.width, absent)
+
+
 cdef bint _stage_leaf(Unit* u, SpaccState* s, int64_t entry) noexcept nogil:
     """Stage the value of an entry, -1 for one that only a full level lists."""
     cdef Emission* e
@@ -445,8 +467,7 @@ cdef bint _stage_leaf(Unit* u, SpaccState* s, int64_t entry) noexcept nogil:
         value = s.values + entry * s.width
         if s.extent >= 0 and s.uses[entry] > s.extent:
             return fault(u, FAULT_OVERFULL, s.uses[entry], s.extent)
-        if s.extent > s.uses[entry]:
-            fold_missing(s.op, value, s.fill, s.width, s.extent - s.uses[entry])
+        _finish_entry(s, entry, s.extent - s.uses[entry])
     e = _stage_next(u, s, s.order, CTL_VALUE)
     if e is not NULL:
         e.number = value

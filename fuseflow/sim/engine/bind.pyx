@@ -43,6 +43,7 @@ from fuseflow.sim.engine.states cimport (
 from fuseflow.sim.engine.strip cimport STRIP_LIMIT, strip_reserve
 from fuseflow.sim.engine.unit cimport Unit
 from fuseflow.sim.engine.values cimport fold_missing, step_alu, step_array, step_reduce
+from fuseflow.sim.engine.wide cimport fold_missing_wide, narrow, widen
 
 FUNCTIONS = {
     "copy": Function.COPY, "neg": Function.NEG, "abs": Function.ABS, "relu": Function.RELU,
@@ -313,11 +314,15 @@ cdef class Binder:
         s.total = <float*> _take(self.u, sizeof(float) * width)
         for i in range(width):
             s.total[i] = s.init
+        if params.wide:
+            s.wide = <double*> _take(self.u, sizeof(double) * width)
+            widen(s.total, s.wide, width)
 
     def _bind_spacc(self, params):
         cdef SpaccState* s = <SpaccState*> _take(self.u, sizeof(SpaccState))
         cdef int32_t j
         cdef float* absent
+        cdef double* sums
         if params.order > MAX_ORDER:
             raise ValueError(f"unit {self.unit.name}: an accumulator of order {params.order}")
         tile = self._tile(params.order + 1)
@@ -326,6 +331,7 @@ cdef class Binder:
         s.op = <Fold> FOLDS[params.op]
         s.order = params.order
         s.width = self._width(params.order + 1)
+        s.is_wide = params.wide
         s.strip.width = s.width
         s.strip.op = s.op
         s.strip.pool = self.u.pool
@@ -337,7 +343,12 @@ cdef class Binder:
         if s.extent >= 0:
             absent_copy = np.array(np.broadcast_to(np.float32(params.init), tile or (1,)))
             absent = <float*> _floats(absent_copy, self.keep)
-            if s.extent > 0:
+            if s.extent > 0 and s.is_wide:
+                sums = <double*> _take(self.u, sizeof(double) * s.width)
+                widen(absent, sums, s.width)
+                fold_missing_wide(s.op, sums, s.fill, s.width, s.extent)
+                narrow(sums, absent, s.width)
+            elif s.extent > 0:
                 fold_missing(s.op, absent, s.fill, s.width, s.extent)
             s.missing = absent
 
@@ -453,7 +464,8 @@ cdef void _choose_run(Unit* u) noexcept:
     elif u.step is step_spacc:
         u.run = run_spacc
         spacc = <SpaccState*> u.state
-        spacc.in_strip = (spacc.order == 1 and spacc.extent < 0 and spacc.full[0] < STRIP_LIMIT
+        spacc.in_strip = (spacc.order == 1 and spacc.extent < 0 and not spacc.is_wide
+                          and spacc.full[0] < STRIP_LIMIT
                           and strip_reserve(&spacc.strip, spacc.full[0], 1))
 
 

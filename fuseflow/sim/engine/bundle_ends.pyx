@@ -12,12 +12,12 @@ from fuseflow.sim.engine.bundles cimport (
 )
 from fuseflow.sim.engine.ends cimport close_segment, reserve_coordinates, reserve_values
 from fuseflow.sim.engine.ring cimport (
-    ABSENT, Chan, Entry, block_space, head_entry, payload_of, put_ctl,
+    ABSENT, Chan, Entry, block_space, head_entry, payload_of, put_ctl, word_space,
 )
 from fuseflow.sim.engine.runs cimport Times, pack_times, send_numbers, time_of
 from fuseflow.sim.engine.states cimport LevelWriteState, ReduceState, ValWriteState
 from fuseflow.sim.engine.unit cimport Unit, arrive, tick
-from fuseflow.sim.engine.values cimport finish_total, fold_run
+from fuseflow.sim.engine.values cimport finish_total, fold_values
 
 
 cdef bint bundle_level_write(Unit* u, LevelWriteState* s) noexcept nogil:
@@ -101,7 +101,7 @@ cdef bint bundle_reduce(Unit* u, ReduceState* s) noexcept nogil:
     totals = <float*> block_space(out, span.lists * sizeof(float))
     for k in range(span.lists):
         n = list_length(&span, k)
-        fold_run(s.op, s.total, payload_of(e, k, done).numbers, e.step, n, 1)
+        fold_values(s, payload_of(e, k, done).numbers, e.step, n, 1)
         s.count = n
         finish_total(s, 1)
         arrive(u, start_of(&span, done + k, n + 1, u.ii))
@@ -130,7 +130,7 @@ cdef inline Times _new_times(Unit* u, Chan* c, int64_t n) noexcept nogil:
     t.private = False
     t.first = 0
     t.slope = 0
-    t.stamps = <int64_t*> block_space(c, n * sizeof(int64_t))
+    t.stamps = <int64_t*> word_space(c, n * sizeof(int64_t))
     t.block = c.current
     return t
 

@@ -18,7 +18,7 @@ from fuseflow.sim.engine.states cimport AluState, ArrayState, ReduceState
 from fuseflow.sim.engine.tiles cimport apply
 from fuseflow.sim.engine.unit cimport Unit, arrive, fault, has_room, pass_stop, tick
 from fuseflow.sim.engine.values cimport (
-    REDUCE_TAKE, finish_total, fold_run, step_alu, step_array, step_reduce,
+    REDUCE_TAKE, finish_total, fold_values, step_alu, step_array, step_reduce,
 )
 
 
@@ -209,9 +209,9 @@ cdef void run_reduce(Unit* u) noexcept nogil:
         cost = u.ii
         if is_missing(e, c.pos):
             cost = u.n_cost
-            fold_run(s.op, s.total, s.fill, 0, n, c.width)
+            fold_values(s, s.fill, 0, n, c.width)
         else:
-            fold_run(s.op, s.total, e.data.numbers + e.step * c.pos, e.step, n, c.width)
+            fold_values(s, e.data.numbers + e.step * c.pos, e.step, n, c.width)
             u.flops += n * c.width
         s.count += n
         t = arrivals(c)

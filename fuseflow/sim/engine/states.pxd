@@ -189,6 +189,7 @@ cdef struct ReduceState:
     int32_t rows
     int32_t cols
     float* total
+    double* wide  # the total while it grows, NULL: a float is wide enough
     int64_t count  # entries of the list under way
     bint any_token  # the list under way has a token
 

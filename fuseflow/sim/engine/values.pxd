@@ -19,8 +19,8 @@ cdef bint step_array(Unit* u) noexcept nogil
 cdef bint step_alu(Unit* u) noexcept nogil
 cdef bint step_reduce(Unit* u) noexcept nogil
 cdef void fold(Fold op, float* total, const float* value, int64_t width) noexcept nogil
-cdef void fold_run(Fold op, float* total, const float* values, int64_t step, int64_t n,
-                   int64_t width) noexcept nogil
+cdef void fold_values(ReduceState* s, const float* values, int64_t step, int64_t n,
+                      int64_t width) noexcept nogil
 cdef void finish_total(ReduceState* s, int64_t width) noexcept nogil
 cdef void fold_missing(Fold op, float* total, const float* fill, int64_t width,
                        int64_t times) noexcept nogil

@@ -19,6 +19,7 @@ from fuseflow.sim.engine.unit cimport (
     Unit, fault, finish, flush, has_room, misaligned, stage_ctl, stage_number, take, tick,
     wait_token,
 )
+from fuseflow.sim.engine.wide cimport finish_wide, fold_wide
 
 
 cdef bint step_array(Unit* u) noexcept nogil:
@@ -113,8 +114,17 @@ cdef void fold(Fold op, float* total, const float* value, int64_t width) noexcep
         total[i] = combine(op, total[i], value[i])
 
 
-cdef void fold_run(Fold op, float* total, const float* values, int64_t step, int64_t n,
-                   int64_t width) noexcept nogil:
+cdef void fold_values(ReduceState* s, const float* values, int64_t step, int64_t n,
+                      int64_t width) noexcept nogil:
+    """Fold n values into the total of a list, one after the other."""
+    if s.wide is not NULL:
+        fold_wide(s.op, s.wide, values, step, n, width)
+    else:
+        _fold_run(s.op, s.total, values, step, n, width)
+
+
+cdef void _fold_run(Fold op, float* total, const float* values, int64_t step, int64_t n,
+                    int64_t width) noexcept nogil:
     """Fold n values into a total, one after the other."""
     cdef int64_t i
     cdef float acc = total[0]
@@ -167,7 +177,7 @@ cdef bint step_reduce(Unit* u) noexcept nogil:
 
 cdef void _fold_head(Unit* u, ReduceState* s) noexcept nogil:
     cdef int64_t width = u.inputs[0].width
-    fold(s.op, s.total, head_number(u.inputs[0]) if u.ctl == CTL_VALUE else s.fill, width)
+    fold_values(s, head_number(u.inputs[0]) if u.ctl == CTL_VALUE else s.fill, width, 1, width)
     s.count += 1
     if u.ctl == CTL_VALUE:
         u.flops += width
@@ -219,6 +229,9 @@ cdef bint _stage_total(Unit* u, ReduceState* s) noexcept nogil:
 cdef void finish_total(ReduceState* s, int64_t width) noexcept nogil:
     """Complete a total: the value of an empty list, entries that were not iterated, columns."""
     cdef int64_t i
+    if s.wide is not NULL:
+        finish_wide(s, width)
+        return
     if s.count == 0 and s.extent < 0:
         for i in range(width):
             s.total[i] = s.empty

@@ -28,6 +28,7 @@ from fuseflow.sim.twin.ops import (
     take_element,
 )
 from fuseflow.sim.twin.process import Process
+from fuseflow.sim.twin.scalar import narrow
 from fuseflow.sim.twin.values import Folded, as_number, check_extent, tile_of
 
 __all__ = ["spacc"]
@@ -96,7 +97,7 @@ def _retire_leaf(state: _State, heads: list[Token]) -> Rule:
     if last in node:
         node[last].add(params.op, value)
     else:
-        node[last] = Folded(value, 1)
+        node[last] = Folded(value, 1, wide=params.wide)
 
 
 def _retire_list(state: _State, port: int, stop: Token) -> Rule:
@@ -185,6 +186,6 @@ def _leaf(state: _State, folded: Folded | None) -> Token:
     if folded is None:
         if params.extent is None:
             return as_number(params.missing, state.tile)
-        folded = Folded(as_number(params.init, state.tile))
+        folded = Folded(as_number(params.init, state.tile), wide=params.wide)
     check_extent(state.unit, folded, params.extent)
-    return folded.corrected(params.op, params.fill, params.extent)
+    return narrow(folded.corrected(params.op, params.fill, params.extent))

@@ -19,9 +19,10 @@ from numpy import float32
 from fuseflow.ir.dataflow import TileOp
 from fuseflow.sim.tokens import Token
 
-__all__ = ["COMBINE", "SCALAR", "apply", "combine", "equals", "fold_absent"]
+__all__ = ["COMBINE", "SCALAR", "Precision", "apply", "combine", "equals", "fold_absent", "narrow"]
 
 Number = np.float32
+Precision = type[np.float32] | type[np.float64]
 INF = math.inf
 ONE = float32(1)
 ZERO = float32(0)
@@ -53,16 +54,19 @@ _cos = _c_function(math.cos)
 
 
 def _pow(x: Number, y: float) -> Number:
-    base, exponent = float(x), float(float32(y))
+    return float32(_power(float(x), float(float32(y))))
+
+
+def _power(base: float, exponent: float) -> float:
     odd = math.isfinite(exponent) and exponent % 2 == 1
     try:
-        return float32(math.pow(base, exponent))
+        return math.pow(base, exponent)
     except OverflowError:
-        return float32(-INF if base < 0 and odd else INF)
+        return -math.inf if base < 0 and odd else math.inf
     except ValueError:
         if base != 0:
-            return float32(math.nan)
-        return float32(math.copysign(INF, base) if odd else INF)
+            return math.nan
+        return math.copysign(math.inf, base) if odd else math.inf
 
 
 def _max(a: Number, b: Number) -> Number:
@@ -177,21 +181,30 @@ def _apply_to_tiles(
     return out if shape else out[()]
 
 
-def combine(op: str, left: Token, right: Token) -> Token:
+def combine(op: str, left: Token, right: Token, precision: Precision = float32) -> Token:
     """Combine two numbers or tiles by a reduction operator."""
-    return _each(COMBINE[op], (left, right))
+    return _each(COMBINE[op], (left, right), precision)
 
 
-def fold_absent(op: str, acc: Token, fill: Any, absent: int) -> Token:
+def fold_absent(
+    op: str, acc: Token, fill: Any, absent: int, precision: Precision = float32
+) -> Token:
     """Fold `absent` copies of the fill into an accumulator, in one step."""
     if absent == 0:
         return acc
     copies = fill
     if op == "add":
-        copies = _each(lambda x: float32(absent) * x, (_number(fill),))
+        copies = _each(lambda x: precision(absent) * x, (_number(fill),), precision)
     elif op == "mul":
-        copies = _each(lambda x: _pow(x, absent), (_number(fill),))
-    return combine(op, acc, copies)
+        copies = _each(
+            lambda x: precision(_power(float(x), float(absent))), (_number(fill),), precision
+        )
+    return combine(op, acc, copies, precision)
+
+
+def narrow(value: Token) -> Token:
+    """Round a number or tile to float32."""
+    return value.astype(float32) if isinstance(value, np.ndarray) else float32(value)
 
 
 def equals(value: Token, fill: Any) -> bool:
@@ -203,11 +216,13 @@ def _number(value: Any) -> Token:
     return value if isinstance(value, np.ndarray) else float32(value)
 
 
-def _each(function: Callable[..., Number], operands: tuple[Any, ...]) -> Token:
+def _each(
+    function: Callable[..., Number], operands: tuple[Any, ...], precision: Precision = float32
+) -> Token:
     """Call a function on numbers, or on the elements of tiles; numbers serve every element."""
     shapes = [operand.shape for operand in operands if isinstance(operand, np.ndarray)]
     if not shapes:
-        return function(*map(float32, operands))
-    columns = [np.broadcast_to(np.asarray(x, np.float32), shapes[0]).flat for x in operands]
+        return function(*map(precision, operands))
+    columns = [np.broadcast_to(np.asarray(x, precision), shapes[0]).flat for x in operands]
     values = [function(*row) for row in zip(*columns, strict=True)]
-    return np.array(values, np.float32).reshape(shapes[0])
+    return np.array(values, precision).reshape(shapes[0])

@@ -21,7 +21,7 @@ from fuseflow.sim.twin.ops import (
     take_done,
 )
 from fuseflow.sim.twin.process import Process
-from fuseflow.sim.twin.scalar import apply, combine, fold_absent
+from fuseflow.sim.twin.scalar import Precision, apply, combine, fold_absent, narrow
 
 __all__ = ["Folded", "alu", "array", "as_number", "check_extent", "reduce", "tile_of"]
 
@@ -81,24 +81,28 @@ def alu(unit: Process) -> Rule:
 
 
 class Folded:
-    """An accumulator with the number of entries that went into it."""
+    """An accumulator with the number of entries that went into it; a wide one adds in float64."""
 
-    __slots__ = ("count", "value")
+    __slots__ = ("count", "precision", "value")
 
-    def __init__(self, value: Token, count: int = 0) -> None:
+    def __init__(self, value: Token, count: int = 0, *, wide: bool = False) -> None:
         self.value = value
         self.count = count
+        self.precision: Precision = np.float64 if wide else np.float32
 
     def add(self, op: str, token: Token) -> None:
         """Fold one more entry."""
-        self.value = combine(op, self.value, token)
+        self.value = combine(op, self.value, token, self.precision)
         self.count += 1
 
     def corrected(self, op: str, fill: Any, extent: int | None) -> Token:
-        """Return the value with the fill of entries that were not iterated folded in."""
+        """Return the value with the fill of entries that were not iterated folded in.
+
+        It has the precision of the accumulator: `narrow` rounds it.
+        """
         if extent is None:
             return self.value
-        return fold_absent(op, self.value, fill, extent - self.count)
+        return fold_absent(op, self.value, fill, extent - self.count, self.precision)
 
 
 def check_extent(unit: Process, folded: Folded, extent: int | None) -> None:
@@ -112,7 +116,7 @@ def reduce(unit: Process) -> Rule:
     params = unit.params_of(ReduceParams)
     tile = tile_of(unit, 0)
     init = as_number(params.init, tile)
-    folded = Folded(init)
+    folded = Folded(init, wide=params.wide)
     while (token := (yield Take(0))) is not DONE:
         ticks = unit.cost.ii
         if token is MISSING:
@@ -123,7 +127,7 @@ def reduce(unit: Process) -> Rule:
             unit.flops += token.size
         else:
             yield from _close_list(unit, params, token, folded)
-            folded = Folded(init)
+            folded = Folded(init, wide=params.wide)
         yield Tick(ticks)
     if unit.has_input(1):
         yield from take_done(unit, 1)
@@ -145,12 +149,14 @@ def _result(params: ReduceParams, folded: Folded, tile: tuple[int, ...]) -> Toke
     if folded.count == 0 and params.extent is None:
         return as_number(params.empty, tile)
     value = folded.corrected(params.op, params.fill, params.extent)
-    return _fold_columns(params.op, value) if params.tile_axis else value
+    if params.tile_axis:
+        value = _fold_columns(params.op, value, folded.precision)
+    return narrow(value)
 
 
-def _fold_columns(op: str, tile: Token) -> Token:
+def _fold_columns(op: str, tile: Token, precision: Precision) -> Token:
     """Replace each row of a tile by its fold, in all columns."""
     row = tile[:, 0]
     for column in range(1, tile.shape[1]):
-        row = combine(op, row, tile[:, column])
+        row = combine(op, row, tile[:, column], precision)
     return np.repeat(row[:, None], tile.shape[1], axis=1)
