@@ -11,7 +11,7 @@ from fuseflow.sim.engine.lines cimport Access
 from fuseflow.sim.engine.pool cimport block_drop
 from fuseflow.sim.engine.ring cimport (
     ABSENT, ARRAY, CTL_STOP, CTL_VALUE, INTS, NO_MORE, NUMBERS, RANGE, RISING, WHOLE, Chan, Entry,
-    Mark, block_space, is_held, open_entry,
+    Mark, block_space, is_held, open_entry, word_space,
 )
 from fuseflow.sim.engine.unit cimport Unit
 
@@ -181,7 +181,7 @@ cdef void _write_marks(Chan* c, Group* g, Entry* bundle) noexcept nogil:
 cdef void _write_stamps(Chan* c, Group* g, Entry* bundle) noexcept nogil:
     """Write down when each token can be read, stops included."""
     cdef int64_t tokens = g.values + g.lists
-    cdef int64_t* place = <int64_t*> block_space(c, (tokens + STRIDE) * sizeof(int64_t))
+    cdef int64_t* place = <int64_t*> word_space(c, (tokens + STRIDE) * sizeof(int64_t))
     cdef int64_t* first = place
     cdef int64_t at, i, gap, least = 1
     cdef Entry* e
@@ -263,7 +263,7 @@ cdef inline int64_t _distance(Entry* a, Entry* b) noexcept nogil:
 
 
 cdef void _copy_ints(Chan* c, Group* g, Entry* bundle) noexcept nogil:
-    cdef int64_t* place = <int64_t*> block_space(c, (g.values + 1) * sizeof(int64_t))
+    cdef int64_t* place = <int64_t*> word_space(c, (g.values + 1) * sizeof(int64_t))
     cdef int64_t at, i
     cdef Entry* e
     bundle.kind = INTS

@@ -22,7 +22,7 @@ from fuseflow.sim.tokens import Token
 __all__ = ["COMBINE", "SCALAR", "Precision", "apply", "combine", "equals", "fold_absent", "narrow"]
 
 Number = np.float32
-Precision = type[np.float32] | type[np.float64]
+Precision = Any  # np.float32 or np.float64
 INF = math.inf
 ONE = float32(1)
 ZERO = float32(0)
