@@ -144,7 +144,7 @@ def _report(context: Context, fused: Fused) -> None:
         from fuseflow.fusion.cost.program import estimate_program
         from fuseflow.fusion.cost.text import describe_estimate
 
-        found = estimate_program(fused.plans, fused.program.tensors)
+        found = estimate_program(fused.plans, fused.program.tensors, repeats=True)
         print("\n".join(describe_estimate(found)), file=sys.stderr)
     if context.args.print_table:
         from fuseflow.fusion.lowering.table import format_table, make_table

@@ -68,7 +68,7 @@ def in_order(graph: EinsumGraph, order: str) -> KernelEstimate:
     """Return the estimate of one kernel in this order."""
     schedule = parse_schedule(f"strategy full; budget recompute=1e9; for * {{ order {order}; }};")
     fused = plan_graph(graph, FuseOptions(schedule=schedule))
-    (kernel,) = estimate_program(fused.plans, fused.program.tensors).kernels
+    (kernel,) = estimate_program(fused.plans, fused.program.tensors, repeats=True).kernels
     return kernel
 
 
@@ -110,6 +110,19 @@ def test_repeats_are_counted_from_the_visits_of_each_row() -> None:
     visits, aggregated = adjacency.sum(axis=0), adjacency @ features.sum(axis=1)
     assert kernel.recompute["Y1"] == pytest.approx(visits @ aggregated / aggregated.sum())
     assert kernel.recompute["H"] == pytest.approx(visits.sum() / np.count_nonzero(visits))
+    assert kernel.is_recount
+
+
+def test_a_search_ends_after_as_much_work_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = gcn_layer("(AX)W")
+    whole = plan_graph(graph, FuseOptions(Strategy.AUTO)).state.search
+    monkeypatch.setattr("fuseflow.fusion.auto.search.ROWS", 1)
+    cut = plan_graph(graph, FuseOptions(Strategy.AUTO)).state.search
+    assert whole is not None
+    assert cut is not None
+    assert (whole.is_cut_short, cut.is_cut_short) == (False, True)
+    assert cut.plans < whole.plans
+    assert {str(preset) for preset in PRESETS} <= {each.label for each in cut.ranked}
 
 
 def test_copies_of_constants_are_named_with_their_size() -> None:

@@ -86,9 +86,9 @@ class Progress:
 class GroupPlanner:
     """Plans and prices groups; `orders` is how many loop orders of each kind to try besides.
 
-    `plans` counts kernels that were planned; no group is planned any more beyond `limit`, or after
-    the `deadline` (of the monotonic clock), and `is_cut_short` tells. `conflicts` are values that
-    had to be stored dense for some group.
+    `plans` counts kernels that were planned, `rows` the work of pricing them. No group is planned
+    any more beyond `limit` and `row_limit`, or after the `deadline` (of the monotonic clock), and
+    `is_cut_short` tells. `conflicts` are values that had to be stored dense for some group.
     """
 
     graph: EinsumGraph
@@ -96,10 +96,12 @@ class GroupPlanner:
     options: SearchOptions
     dealer: Dealer
     limit: int
+    row_limit: int
     deadline: float = math.inf
     orders: int = 0
     objective: Objective = Objective.CYCLES
     plans: int = 0
+    rows: int = 0
     is_cut_short: bool = False
     conflicts: set[str] = field(default_factory=set)
     _consumers: dict[str, list[Einsum]] = field(init=False)
@@ -119,11 +121,15 @@ class GroupPlanner:
         group = (tuple(op.name for op in ops), before.storage(read), dense)
         key = (group, self.orders, self.objective)
         if key not in self._known:
-            if self.plans >= self.limit or time.monotonic() > self.deadline:
+            if self._is_spent():
                 self.is_cut_short = True
                 return ()
             self._known[key] = tuple(self._best(_Task(ops, name, before, group)))
         return self._known[key]
+
+    def _is_spent(self) -> bool:
+        is_late = time.monotonic() > self.deadline
+        return self.plans >= self.limit or self.rows >= self.row_limit or is_late
 
     def _best(self, task: _Task) -> list[GroupOption]:
         best: dict[Hashable, GroupOption] = {}
@@ -226,6 +232,7 @@ class GroupPlanner:
         pricer = Pricer({**before.levels})
         dealt = self.dealer.deal(planned, values, pricer, quickly=True)
         estimate = pricer.price(dealt, values)
+        self.rows += pricer.rows
         outputs = {n: pricer.levels[n] for n in planned.region.outputs if n in pricer.levels}
         return GroupOption(planned, estimate, outputs)
 

@@ -31,6 +31,9 @@ __all__ = ["Bench", "Considered", "Prepared", "Search", "Trial", "search_schedul
 
 # Kernels that a search plans at most, unless a budget of time says otherwise.
 PLANS = 400
+# Rows of tables that pricing them may make: counts do not depend on the machine, so that neither
+# does what is chosen.
+ROWS = 100_000_000
 # Loop orders of each kind that are tried for every group.
 ORDERS = 3
 
@@ -144,6 +147,7 @@ class _Searcher:
     found: list[Considered] = field(default_factory=list)
     failed: dict[str, ScheduleError] = field(default_factory=dict)
     plans: int = 0
+    rows: int = 0
     is_cut_short: bool = False
     _started: float = field(default_factory=time.monotonic)
 
@@ -173,6 +177,7 @@ class _Searcher:
             self.options,
             Dealer(schedule.budget),
             PLANS - self.plans,
+            ROWS - self.rows,
             self._deadline(),
             objective=self.options.objective,
         )
@@ -191,6 +196,7 @@ class _Searcher:
                 planner.objective = objective
                 self._round(f"{label}, {objective}", schedule, prepared, planner)
         self.plans += planner.plans
+        self.rows += planner.rows
         self.is_cut_short |= planner.is_cut_short
 
     def _round(

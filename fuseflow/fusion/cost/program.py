@@ -33,9 +33,10 @@ class KernelEstimate:
 
     `reason` says why figures are not exact, "" if they are; cycles are an estimate in any case.
     `functions` are the operations by scalar function or reduction, `bottleneck` the node that works
-    most, `recompute` how many times over values are computed, where that is more than once, and
-    `copies` the bytes of constants that are stored anew for this kernel when it is compiled, which
-    neither an estimate nor a simulation counts as traffic.
+    most. `recompute` is how many times over values are computed, where that is more than once:
+    counted if `is_recount`, else from mean densities. `copies` are the bytes of constants that are
+    stored anew for this kernel when it is compiled, which neither an estimate nor a simulation
+    counts as traffic.
     """
 
     name: str
@@ -47,6 +48,7 @@ class KernelEstimate:
     bottleneck: str = ""
     functions: Mapping[str, int] = field(default_factory=dict)
     recompute: Mapping[str, float] = field(default_factory=dict)
+    is_recount: bool = False
     copies: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
 
@@ -88,22 +90,31 @@ class ProgramEstimate:
         return not any(kernel.reason for kernel in self.kernels)
 
 
-def estimate_program(plans: Sequence[Planned], values: Mapping[str, Value]) -> ProgramEstimate:
+def estimate_program(
+    plans: Sequence[Planned], values: Mapping[str, Value], *, repeats: bool = False
+) -> ProgramEstimate:
     """Estimate kernels that run in this order.
 
     Args:
         plans: the kernels.
         values: every tensor that they touch, with its format.
+        repeats: count also how many times over values are computed.
     """
-    pricer = Pricer()
+    pricer = Pricer(repeats=repeats)
     return ProgramEstimate(tuple(pricer.price(planned, values) for planned in plans))
 
 
 @dataclass(slots=True)
 class Pricer:
-    """Estimates kernels one by one; `levels` has the structure of what they have written."""
+    """Estimates kernels one by one; `levels` has the structure of what they have written.
+
+    With `repeats` it counts how many times over values are computed; else it tells the expected
+    factors. `rows` is the work that it took so far, in rows of tables.
+    """
 
     levels: dict[str, tuple[Level, ...]] = field(default_factory=dict)
+    repeats: bool = False
+    rows: int = 0
     _structures: dict[str, Structure] = field(default_factory=dict)
 
     def structure(self, planned: Planned, values: Mapping[str, Value]) -> Structure:
@@ -126,19 +137,35 @@ class Pricer:
         """Estimate one kernel, and remember what it writes."""
         try:
             structure = self.structure(planned, values)
+        except UncountedError as error:
+            return _from_densities(planned, str(error))
+        try:
             counts = count_kernel(planned.kernel, structure)
-            repeats = repeat_factors(planned, counts, structure)
+            repeats = self._repeats(planned, counts, structure)
         except UncountedError as error:
             return _from_densities(planned, str(error))
         except (PointLimitError, OverflowError):
             return _from_densities(planned, "counting it would take too long")
-        del self._structures[planned.kernel.name]
+        finally:
+            del self._structures[planned.kernel.name]
+            self.rows += structure.spaces.total
         self.levels |= counts.results
         return _from_counts(planned, counts, repeats)
 
+    def _repeats(
+        self, planned: Planned, counts: KernelCounts, structure: Structure
+    ) -> dict[str, float] | None:
+        """Count how many times over values are computed, if that is asked for and can be done."""
+        if not self.repeats:
+            return None
+        try:
+            return repeat_factors(planned, counts, structure)
+        except PointLimitError:
+            return None
+
 
 def _from_counts(
-    planned: Planned, counts: KernelCounts, repeats: Mapping[str, float]
+    planned: Planned, counts: KernelCounts, repeats: Mapping[str, float] | None
 ) -> KernelEstimate:
     timing = time_kernel(counts)
     functions: Counter[str] = Counter()
@@ -155,7 +182,8 @@ def _from_counts(
         tokens=counts.stream_tokens,
         bottleneck=timing.bottleneck.node.name,
         functions=functions,
-        recompute=repeats,
+        recompute=recomputed(planned) if repeats is None else repeats,
+        is_recount=repeats is not None,
         copies=_copies(planned),
     )
 

@@ -39,8 +39,14 @@ def repeat_factors(
             points += structure.spaces.points(space)
             coordinates.append(_own(view, space, indices, structure, planned.plan.graph.classes))
         if points:
-            factors[value] = points / len(np.unique(np.concatenate(coordinates)))
+            factors[value] = points / _distinct(np.concatenate(coordinates))
     return {value: factor for value, factor in factors.items() if factor > 1}
+
+
+def _distinct(numbers: Ints) -> int:
+    """Return how many different numbers there are; sorting beats the hashing of `np.unique`."""
+    numbers.sort()
+    return 1 + int(np.count_nonzero(numbers[1:] != numbers[:-1]))
 
 
 def _runs(

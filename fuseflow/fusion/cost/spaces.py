@@ -170,12 +170,14 @@ Seed = tuple[Space, Table, Column]
 class Spaces:
     """Counts the points of spaces; remembers every table that was made.
 
-    `limit` bounds the rows that may be expanded in total.
+    `limit` bounds the rows that may be expanded for one kernel, which are `spent` so far; `total`
+    are those of all kernels.
     """
 
     limit: int
     root: Space = field(default_factory=Space)
     spent: int = 0
+    total: int = 0
     _tables: dict[tuple[Space, frozenset[Column], int], Table] = field(default_factory=dict)
     _counts: dict[tuple[Space, tuple[Column, ...]], tuple[Ints, Ints]] = field(default_factory=dict)
 
@@ -262,5 +264,6 @@ class Spaces:
 
     def _spend(self, rows: int) -> None:
         self.spent += rows
+        self.total += rows
         if self.spent > self.limit:
             raise PointLimitError

@@ -42,7 +42,7 @@ def _details(kernel: KernelEstimate) -> Iterator[tuple[str, str]]:
     if kernel.bottleneck:
         yield "busiest", kernel.bottleneck
     for value, factor in kernel.recompute.items():
-        about = "about " if kernel.reason else ""
+        about = "" if kernel.is_recount else "about "
         yield "recomputed", f"{value}, {about}{factor:.3g} times over"
     for name, size in kernel.copies.items():
         yield "copy", f"{name}, {size:,} bytes, stored when compiled and not counted above"
