@@ -1,8 +1,8 @@
 """Build steps that pyproject.toml cannot express: Cython extensions and protobuf code.
 
 Metadata, dependencies and tool settings are in pyproject.toml. Set ``FUSEFLOW_DEBUG=1`` to compile
-the extensions with bounds and overflow checks, and ``FUSEFLOW_SANITIZE`` to what the C compiler is to
-watch as well, such as ``address,undefined`` or ``thread``.
+the extensions with bounds and overflow checks, and ``FUSEFLOW_SANITIZE`` to what the C compiler is
+to watch as well, such as ``address,undefined`` or ``thread``.
 """
 
 import json

@@ -37,8 +37,7 @@ def demo_words() -> list[str]:
 
 
 def run_demo(folder: Path) -> Demo:
-    start = "import sys; from fuseflow.cli.ff_sweep import main; sys.exit(main())"
-    command = [sys.executable, "-c", start, *demo_words(), "-o", str(folder)]
+    command = [sys.executable, "-m", "fuseflow", "ff-sweep", *demo_words(), "-o", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     return Demo(done.returncode, done.stdout, json.loads((folder / "results.json").read_text()))
 

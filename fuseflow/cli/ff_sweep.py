@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseflow.cli.common import INTERRUPTED, Context, run, write_text
+from fuseflow.cli.common import Context, run, write_text
 from fuseflow.cli.console import use_colour
 from fuseflow.cli.parser import Parser
 from fuseflow.cli.sweep.progress import Progress
-from fuseflow.cli.watching import TERMINATED, catch_termination, processors
+from fuseflow.cli.watching import note_signals, processors
 from fuseflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -151,18 +151,16 @@ def _run(
     workers = Workers(args.jobs, max(1, processors() // args.jobs), args.timeout)
     steps = dict.fromkeys(step for _, chain in chains for step in chain)
     errors: dict[Step, str] = {}
-    with Progress(context.console, len(steps)) as progress, catch_termination() as terminated:
+    with Progress(context.console, len(steps)) as progress, note_signals() as came:
 
         def tell(outcome: Outcome) -> None:
             if outcome.error:
                 errors[outcome.step] = outcome.error
             progress(outcome)
 
-        try:
-            workers.run(steps, tell)
-        except KeyboardInterrupt:
-            return errors, TERMINATED if terminated() else INTERRUPTED
-    return errors, 0
+        workers.run(steps, tell, lambda: came() is not None)
+        number = came()
+    return errors, 0 if number is None else 128 + number
 
 
 def _show(context: Context, study: Study, rows: Sequence[Row], folder: Path) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "Progress",
     "catch_termination",
     "memory_in_use",
+    "note_signals",
     "open_trace",
     "processors",
 ]
@@ -121,6 +122,26 @@ def catch_termination() -> Iterator[Callable[[], bool]]:
         yield lambda: came
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def note_signals() -> Iterator[Callable[[], int | None]]:
+    """Take Ctrl-C and SIGTERM without an exception; give what returns the one that came, or None.
+
+    An exception can be raised anywhere, and is lost where Python ignores those of its own clean-up:
+    code that waits for threads and processes had better ask.
+    """
+    came: list[int] = []
+    asked = (signal.SIGINT, signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    before = [signal.signal(each, lambda number, _: came.append(number)) for each in asked]
+    try:
+        yield lambda: came[0] if came else None
+    finally:
+        for number, handler in zip(asked, before, strict=True):
+            signal.signal(number, handler)
 
 
 def memory_in_use() -> int:

@@ -238,9 +238,9 @@ def test_a_wrong_command_is_refused(call: Call, words: tuple[str, ...], text: st
 def test_a_study_that_is_stopped_goes_on(model: str, number: signal.Signals, code: int) -> None:
     # Large enough that the simulations cannot be over before the signal comes.
     Path(model).write_text(
-        "input A[3000,3000] random=1\ninput B[3000,3000] random=2\nC[i,j] = A[i,k] * B[k,j]\n"
+        "input A[1600,1600] random=1\ninput B[1600,1600] random=2\nC[i,j] = A[i,k] * B[k,j]\n"
     )
-    command = [sys.executable, "-c", "from fuseflow.cli import ff_sweep as s; exit(s.main())",
+    command = [sys.executable, "-m", "fuseflow", "ff-sweep",
                model, "--sim", "timing", "comal", "native", "--no-check"]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as study:
         while not list(Path("sweep").glob("reports/*.log")):

@@ -22,8 +22,8 @@ from fuseflow.cli.sweep.steps import Step
 
 __all__ = ["Outcome", "Workers"]
 
-_START = "import sys; from fuseflow.cli.ff_{0} import main; sys.exit(main())"
 _GRACE_SECONDS = 5.0
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,16 @@ class Workers:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: bool = False
 
-    def run(self, steps: Iterable[Step], tell: Callable[[Outcome], None]) -> None:
+    def run(
+        self,
+        steps: Iterable[Step],
+        tell: Callable[[Outcome], None],
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Run all steps, those that read something after those that write it.
 
-        `tell` is called in this thread with every outcome, as soon as it is known. Whatever ends
-        this early, Ctrl-C above all, ends the processes too.
+        `tell` is called in this thread with every outcome, as soon as it is known; `is_stopped`
+        now and then. Whatever ends this early ends the processes too.
         """
         waiting: dict[Step | None, list[Step]] = defaultdict(list)
         for step in dict.fromkeys(steps):
@@ -66,8 +71,8 @@ class Workers:
         with ThreadPoolExecutor(self.jobs) as pool:
             try:
                 futures = {pool.submit(self._outcome, step) for step in waiting[None]}
-                while futures:
-                    done, futures = wait(futures, return_when=FIRST_COMPLETED)
+                while futures and not is_stopped():
+                    done, futures = wait(futures, _LOOK_SECONDS, FIRST_COMPLETED)
                     for outcome in map(Future.result, done):
                         tell(outcome)
                         after = waiting[outcome.step]
@@ -91,7 +96,7 @@ class Workers:
     def _process(self, step: Step, arguments: Sequence[str]) -> str:
         """Run a command, keep what it says beside its artifact, and return its error, if any."""
         log = step.path.with_suffix(".log")
-        command = [sys.executable, "-c", _START.format(step.stage), *arguments]
+        command = [sys.executable, "-m", "fuseflow", f"ff-{step.stage}", *arguments]
         environment = {**os.environ, "NO_COLOR": "1"}
         with log.open("wb") as said:
             with self._lock:
