@@ -80,8 +80,9 @@ class BuildExtensions(build_ext):
         super().build_extension(ext)
 
     def _folder(self) -> Path:
-        """Where this kind of build keeps its files: what is built in place has one folder."""
-        return Path("build") if self.inplace else Path(self.build_temp).parent
+        """Where this kind of build keeps its files, below this one: `--build-base`, or build."""
+        folder = Path(self.build_temp).parent
+        return Path("build") if self.inplace or folder.is_absolute() else folder
 
 
 class BuildProto(Command):
