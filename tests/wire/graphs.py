@@ -55,6 +55,7 @@ WORDS: dict[str, st.SearchStrategy[Any]] = {
     "profile": st.sampled_from(["comal", "native"]),
     "model": st.sampled_from(["ideal", "comal-hbm", "hbm2"]),
     "policy": st.sampled_from(["frfcfs", "fcfs"]),
+    "accumulate": st.sampled_from(["f32", "f64"]),
 }
 JOIN_KEEPS = st.sampled_from(["intersect", "union", "left", "0110", "00010111"])
 
