@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuseflow.cli.common import Context, load, produce, run
 from fuseflow.cli.memory_option import with_memory_option
-from fuseflow.cli.parser import Parser, mebibytes
+from fuseflow.cli.parser import Parser, at_least_one, mebibytes
 from fuseflow.cli.watching import (
     INTERRUPTED,
     MEMORY,
@@ -83,7 +83,7 @@ def make_parser() -> Parser:
     )
     parser.add_incidental(
         "--threads",
-        type=_count,
+        type=at_least_one,
         metavar="N",
         help="threads that may work at the same time (default: one per processor that this process "
         "may use); the report is the same for any number",
@@ -161,12 +161,6 @@ def _add_trace(parser: Parser) -> None:
         default=1_000_000,
         help="with --trace: stop tracing after so many events (default 1000000)",
     )
-
-
-def _count(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
 
 
 def _depth(text: str) -> int | str:

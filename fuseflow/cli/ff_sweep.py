@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fuseflow.cli.common import Context, run, write_text
 from fuseflow.cli.console import use_colour
-from fuseflow.cli.parser import Parser
+from fuseflow.cli.parser import Parser, at_least_one
 from fuseflow.cli.sweep.progress import Progress
 from fuseflow.cli.watching import note_signals, processors
 from fuseflow.errors import UsageError
@@ -74,7 +74,7 @@ def make_parser() -> Parser:
     )
     parser.add_incidental(
         "--jobs",
-        type=_count,
+        type=at_least_one,
         default=processors(),
         metavar="N",
         help="processes at a time (default: one per processor)",
@@ -94,12 +94,6 @@ def make_parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     return run(make_parser(), _execute, arguments)
-
-
-def _count(text: str) -> int:
-    if (count := int(text)) < 1:
-        raise ValueError(text)
-    return count
 
 
 def _execute(context: Context) -> int:

@@ -16,13 +16,20 @@ from typing import Any, NoReturn
 import fuseflow
 from fuseflow.errors import UsageError
 
-__all__ = ["SEVERAL", "Parser", "mebibytes"]
+__all__ = ["SEVERAL", "Parser", "at_least_one", "mebibytes"]
 
 SEVERAL = ".pbs"
 """How the name of a file ends that holds several artifacts."""
 
 EPILOG = """exit codes: 0 done; 1 the model, graph or result is wrong; 2 the command is wrong;
 3 deadlock or limit of the simulation; 70 a bug"""
+
+
+def at_least_one(text: str) -> int:
+    """Read a whole number; ValueError if it is less than 1."""
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
 
 
 def mebibytes(text: str) -> int:
