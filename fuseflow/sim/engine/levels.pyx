@@ -6,6 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from fuseflow.sim.engine.pool cimport (
     FAULT_OUT_OF_RANGE_CRD, FAULT_OUT_OF_RANGE_REF,
 )
+from fuseflow.sim.engine.reading cimport stage_both, stage_stop_of_fiber
 from fuseflow.sim.engine.ring cimport (
     CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, has, head_ctl, head_int,
 )
@@ -29,8 +30,10 @@ cdef bint step_scan(Unit* u) noexcept nogil:
         else:
             _stage_pair(u, s)
             u.phase = SCAN_SEND
-    if u.phase == SCAN_LOOK and not _scan_look(u):
-        return False
+    if u.phase == SCAN_LOOK:
+        if not stage_stop_of_fiber(u):
+            return False
+        u.phase = SCAN_STOP
     if not flush(u):
         return False
     if u.phase == SCAN_DONE:
@@ -59,35 +62,10 @@ cdef bint _scan_next(Unit* u, ScanState* s) noexcept nogil:
         u.phase = SCAN_FIBER
     else:
         # A stop without an element before it closes an empty list, one level further out.
-        _stage_both(u, ctl if ctl == CTL_DONE else ctl + 9)
+        stage_both(u, ctl if ctl == CTL_DONE else ctl + 9)
         u.phase = SCAN_DONE if ctl == CTL_DONE else SCAN_STOP
     take(u, 0)
     return True
-
-
-cdef bint _scan_look(Unit* u) noexcept nogil:
-    """Choose the stop of the fiber: it takes over a stop that follows; False if that must wait."""
-    cdef Chan* c = u.inputs[0]
-    cdef uint8_t ctl
-    if not has(c):
-        return wait_token(u, 0)
-    ctl = head_ctl(c)
-    peek(u, 0)
-    if ctl & CTL_STOP:
-        if ctl >> 3 & 7:
-            return misaligned(u, 1)
-        take(u, 0)
-        _stage_both(u, ctl + 1)
-    else:
-        _stage_both(u, CTL_STOP)
-    u.phase = SCAN_STOP
-    return True
-
-
-cdef void _stage_both(Unit* u, uint8_t ctl) noexcept nogil:
-    cdef int32_t k
-    for k in range(u.n_out):
-        stage_ctl(u, k, ctl)
 
 
 cdef bint enter_fiber(Unit* u, ScanState* s, int64_t ref) noexcept nogil:

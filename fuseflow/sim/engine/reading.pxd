@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What the rules of scan and array share that reach for memory: where an iteration stands."""
+"""What the rules of scan and array share: where those stand that reach for memory, and stops."""
 
 from libc.stdint cimport int32_t, uint8_t
 
+from fuseflow.sim.engine.ring cimport CTL_STOP, Chan, has, head_ctl
 from fuseflow.sim.engine.states cimport ScanState
-from fuseflow.sim.engine.unit cimport Unit, stage_ctl, stage_int
+from fuseflow.sim.engine.unit cimport Unit, misaligned, peek, stage_ctl, stage_int, take, wait_token
 
 
 cdef enum Phase:
@@ -23,6 +24,22 @@ cdef inline void stage_both(Unit* u, uint8_t ctl) noexcept nogil:
     cdef int32_t k
     for k in range(u.n_out):
         stage_ctl(u, k, ctl)
+
+
+cdef inline bint stage_stop_of_fiber(Unit* u) noexcept nogil:
+    """Stage the stop of a fiber: it takes over a stop that follows; False if that must wait."""
+    cdef Chan* c = u.inputs[0]
+    cdef uint8_t ctl
+    if not has(c):
+        return wait_token(u, 0)
+    ctl = head_ctl(c)
+    peek(u, 0)
+    if ctl & CTL_STOP and ctl >> 3 & 7:
+        return misaligned(u, 1)
+    if ctl & CTL_STOP:
+        take(u, 0)
+    stage_both(u, ctl + 1 if ctl & CTL_STOP else CTL_STOP)
+    return True
 
 
 cdef inline void stage_pair(Unit* u, ScanState* s) noexcept nogil:

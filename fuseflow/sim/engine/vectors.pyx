@@ -4,7 +4,7 @@
 A rule by tokens has each micro-step; where channels are unbounded, what a vector brings is a run.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t
 
 from fuseflow.sim.engine.levels cimport enter_fiber
 from fuseflow.sim.engine.lines cimport WORD, Vectors, ask
@@ -12,9 +12,10 @@ from fuseflow.sim.engine.memory cimport UNANSWERED
 from fuseflow.sim.engine.pool cimport FAULT_OUT_OF_RANGE_REF
 from fuseflow.sim.engine.reading cimport (
     ANSWER, CLOSE, FIBER, LOOK, METADATA, NEXT, PAIR, SEND, stage_both, stage_pair,
+    stage_stop_of_fiber,
 )
 from fuseflow.sim.engine.ring cimport (
-    CTL_DONE, CTL_MISSING, CTL_STOP, CTL_VALUE, Chan, Entry, absent_at_head, block_space, entry_int,
+    CTL_DONE, CTL_MISSING, CTL_VALUE, Chan, Entry, absent_at_head, block_space, entry_int,
     has, head_ctl, head_entry, head_int, remove_values, values_left,
 )
 from fuseflow.sim.engine.runs cimport (
@@ -22,7 +23,7 @@ from fuseflow.sim.engine.runs cimport (
 )
 from fuseflow.sim.engine.states cimport COMPRESSED, ArrayState, ScanState
 from fuseflow.sim.engine.unit cimport (
-    Unit, fault, finish, flush, has_room, misaligned, peek, reach_memory, stage_ctl,
+    Unit, fault, finish, flush, has_room, reach_memory, stage_ctl,
     stage_number, take, tick, wait_memory, wait_token,
 )
 
@@ -143,8 +144,10 @@ cdef bint step_scan_vectors(Unit* u) noexcept nogil:
         u.phase = FIBER if s.at == v.end else PAIR
     if u.phase == FIBER:
         return True
-    if u.phase == LOOK and not _look(u):
-        return False
+    if u.phase == LOOK:
+        if not stage_stop_of_fiber(u):
+            return False
+        u.phase = CLOSE
     if not flush(u):
         return False
     if u.ctl == CTL_DONE:
@@ -176,23 +179,6 @@ cdef bint _next_reference(Unit* u, ScanState* s, Vectors* v) noexcept nogil:
     elif s.format == COMPRESSED:
         u.phase = METADATA
         return ask(&v.clients[0], u.clock, 0, 2, False, &v.response)
-    return True
-
-
-cdef bint _look(Unit* u) noexcept nogil:
-    """Choose the stop of the fiber by the token behind its reference."""
-    cdef Chan* c = u.inputs[0]
-    cdef uint8_t ctl
-    if not has(c):
-        return wait_token(u, 0)
-    ctl = head_ctl(c)
-    peek(u, 0)
-    if ctl & CTL_STOP and ctl >> 3 & 7:
-        return misaligned(u, 1)
-    if ctl & CTL_STOP:
-        take(u, 0)
-    stage_both(u, ctl + 1 if ctl & CTL_STOP else CTL_STOP)
-    u.phase = CLOSE
     return True
 
 
